@@ -1,0 +1,1 @@
+"""Cairn: DAG workflows on Kubernetes whose state can be saved, inspected, compared and restored at any moment."""

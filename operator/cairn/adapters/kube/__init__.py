@@ -1,0 +1,1 @@
+"""Kubernetes: one request helper (`api`), and the few calls Cairn makes with it (`cluster`)."""

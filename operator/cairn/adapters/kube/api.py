@@ -1,0 +1,153 @@
+"""One request helper for every call to the API server.
+
+It speaks in plain JSON, since Cairn's objects are custom resources and its own compact views. It keeps two rules that
+are easy to forget: an update must name the version it was decided on, and a delete must name its propagation and the
+UID it means (a raw DELETE of a Job orphans its pods; a late one may hit a successor of the same name).
+Errors are translated here, by `Status` alone: response bodies may carry payloads and are never quoted.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator, Mapping
+from typing import Any
+from urllib.parse import urlencode
+
+import aiohttp
+from kubernetes.aio import client, config
+
+from cairn.errors import AlreadyExists, ApiError, Conflict, Gone, Refused, Rejected, Unavailable
+
+Body = dict[str, Any]
+
+REQUEST_TIMEOUT = 15.0
+_MERGE_PATCH = "application/merge-patch+json"
+# Asking for the metadata alone keeps a large object from being sent back after each write.
+_METADATA_ONLY = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1,application/json"
+
+
+async def connect(kubeconfig: str | None = None, context: str | None = None) -> Api:
+    """An `Api` for the kubeconfig, or for the pod's own service account where there is none."""
+    settings = client.Configuration()
+    settings.connection_pool_maxsize = 64
+    settings.retries = False
+    if kubeconfig is None and context is None:
+        try:
+            config.load_incluster_config(client_configuration=settings)
+        except config.ConfigException:
+            await config.load_kube_config(client_configuration=settings)
+    else:
+        await config.load_kube_config(config_file=kubeconfig, context=context, client_configuration=settings)
+    return Api(client.ApiClient(configuration=settings))
+
+
+class Api:
+    """JSON requests to one API server."""
+
+    def __init__(self, api_client: client.ApiClient) -> None:
+        self._client = api_client
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._client.close()
+
+    async def get(self, path: str, **query: str) -> Body:
+        """Read an object or a list. Raises Gone, Refused, Unavailable."""
+        return await self._json("GET", path, query)
+
+    async def create(self, path: str, body: Body, **query: str) -> Body:
+        """Create an object. Raises AlreadyExists, Refused, Rejected, Unavailable."""
+        return await self._json("POST", path, query, body)
+
+    async def replace(self, path: str, body: Body, **query: str) -> Body:
+        """Replace an object on the version its metadata names; returns its metadata alone. Raises Conflict, Gone."""
+        assert body["metadata"].get("resourceVersion"), "an update must name its resourceVersion"
+        return await self._json("PUT", path, query, body, accept=_METADATA_ONLY)
+
+    async def patch(self, path: str, body: Body, **query: str) -> Body:
+        """Merge-patch an object; the patch names the version or at least the UID it is meant for."""
+        metadata = body.get("metadata") or {}
+        assert metadata.get("resourceVersion") or metadata.get("uid"), "a patch must name a resourceVersion or a UID"
+        return await self._json("PATCH", path, query, body, content_type=_MERGE_PATCH)
+
+    async def delete(self, path: str, *, uid: str, propagation: str = "Background") -> None:
+        """Delete exactly the object with that UID."""
+        options = {"propagationPolicy": propagation, "preconditions": {"uid": uid}}
+        await self._json("DELETE", path, {}, options)
+
+    async def stream(self, path: str, **query: str) -> AsyncIterator[bytes]:
+        """A response's body in chunks. Raises Gone, Rejected, Unavailable."""
+        response = await self._request("GET", path, query, None, "application/json", "*/*")
+        try:
+            if response.status >= 400:
+                raise _error("GET", response.status, {}, await response.read())
+            async for chunk in response.content.iter_chunked(64 * 1024):
+                yield chunk
+        except (aiohttp.ClientError, TimeoutError) as error:
+            raise Unavailable(type(error).__name__) from error
+        finally:
+            response.close()
+
+    async def _json(
+        self, method: str, path: str, query: Mapping[str, str], body: Body | None = None, *,
+        content_type: str = "application/json", accept: str = "application/json",
+    ) -> Body:  # fmt: skip
+        response = await self._request(method, path, query, body, content_type, accept)
+        try:
+            data = await response.read()
+        except (aiohttp.ClientError, TimeoutError) as error:
+            raise Unavailable(f"{method}: {type(error).__name__}") from error
+        if response.status >= 400:
+            raise _error(method, response.status, response.headers, data)
+        decoded: Body = json.loads(data)
+        return decoded
+
+    async def _request(
+        self, method: str, path: str, query: Mapping[str, str], body: Body | None, content_type: str, accept: str
+    ) -> aiohttp.ClientResponse:
+        headers = {"Content-Type": content_type, "Accept": accept}
+        await self._client.update_params_for_auth(headers, [], ["BearerToken"], path, method, body)
+        url = self._client.configuration.host + path + (f"?{urlencode(query)}" if query else "")
+        try:
+            answer = await self._client.rest_client.request(
+                method, url, headers=headers, body=body, _request_timeout=REQUEST_TIMEOUT
+            )
+        except (TimeoutError, aiohttp.ClientError, OSError) as error:
+            raise Unavailable(f"{method}: {type(error).__name__}") from error
+        response: aiohttp.ClientResponse = answer.response
+        return response
+
+
+def _error(method: str, status: int, headers: Mapping[str, str], data: bytes) -> ApiError:
+    message, reason = _said(data)
+    retry_after = headers.get("Retry-After", "")
+    kind = _kind(method, status)
+    return kind(
+        message or f"{method} was answered with {status}",
+        status=status, reason=reason, retry_after=float(retry_after) if retry_after.isdecimal() else None,
+    )  # fmt: skip
+
+
+def _kind(method: str, status: int) -> type[ApiError]:
+    match status:
+        case 404:
+            return Gone
+        case 409:
+            return AlreadyExists if method == "POST" else Conflict
+        case 403 | 429:
+            return Refused
+        case 400 | 405 | 413 | 415 | 422:
+            return Rejected
+        case _:
+            return Unavailable
+
+
+def _said(data: bytes) -> tuple[str, str]:
+    """The message and reason of a `Status`; anything else is dropped."""
+    try:
+        body = json.loads(data)
+    except ValueError:
+        return "", ""
+    if not isinstance(body, dict) or body.get("kind") != "Status":
+        return "", ""
+    return str(body.get("message", "")), str(body.get("reason", ""))

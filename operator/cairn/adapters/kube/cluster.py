@@ -1,0 +1,98 @@
+"""The calls Cairn makes to Kubernetes: `ports.Cluster` over the request helper."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from typing import Any
+
+from cairn import names
+from cairn.adapters.kube.api import Api, Body
+
+_PATHS = {
+    "Job": "/apis/batch/v1/namespaces/{}/jobs",
+    "ConfigMap": "/api/v1/namespaces/{}/configmaps",
+    names.RESULT_KIND: f"/apis/{names.API_VERSION}/namespaces/{{}}/{names.RESULTS}",
+}
+
+
+def _execution(namespace: str, name: str) -> str:
+    return f"/apis/{names.API_VERSION}/namespaces/{namespace}/{names.EXECUTIONS}/{name}"
+
+
+def _job(namespace: str, name: str) -> str:
+    return f"{_PATHS['Job'].format(namespace)}/{name}"
+
+
+class KubeCluster:
+    """A real API server."""
+
+    def __init__(self, api: Api) -> None:
+        self._api = api
+
+    async def get_execution(self, namespace: str, name: str) -> Body:
+        return await self._api.get(_execution(namespace, name))
+
+    async def write_status(self, namespace: str, name: str, uid: str, resource_version: str, status: Body) -> str:
+        body: Body = {
+            "apiVersion": names.API_VERSION, "kind": names.EXECUTION_KIND, "status": status,
+            "metadata": {"name": name, "namespace": namespace, "uid": uid, "resourceVersion": resource_version},
+        }  # fmt: skip
+        answer = await self._api.replace(
+            f"{_execution(namespace, name)}/status", body, fieldManager=names.MANAGER
+        )
+        version: str = answer["metadata"]["resourceVersion"]
+        return version
+
+    async def patch_paused(self, namespace: str, name: str, resource_version: str, spec: Body) -> None:
+        body: Body = {"metadata": {"resourceVersion": resource_version}, "spec": spec}
+        await self._api.patch(_execution(namespace, name), body, fieldManager=names.PAUSE_MANAGER)
+
+    async def delete_execution(self, namespace: str, name: str, uid: str) -> None:
+        await self._api.delete(_execution(namespace, name), uid=uid)
+
+    async def create(self, manifest: Body) -> Body:
+        path = _PATHS[manifest["kind"]].format(manifest["metadata"]["namespace"])
+        return await self._api.create(path, manifest, fieldManager=names.MANAGER)
+
+    async def get_job(self, namespace: str, name: str) -> Body:
+        return await self._api.get(_job(namespace, name))
+
+    async def patch_job(self, namespace: str, name: str, patch: Body) -> Body:
+        return await self._api.patch(_job(namespace, name), patch, fieldManager=names.MANAGER)
+
+    async def list_pods(self, namespace: str, job_name: str) -> list[Body]:
+        selector = f"batch.kubernetes.io/job-name={job_name}"
+        answer = await self._api.get(f"/api/v1/namespaces/{namespace}/pods", labelSelector=selector)
+        items: list[Body] = answer["items"]
+        return items
+
+    async def get_result(self, namespace: str, name: str) -> Body:
+        return await self._api.get(f"{_PATHS[names.RESULT_KIND].format(namespace)}/{name}")
+
+    async def patch_result_status(self, namespace: str, name: str, status: Body) -> None:
+        path = f"{_PATHS[names.RESULT_KIND].format(namespace)}/{name}"
+        found = await self._api.get(path)
+        body: Body = {"metadata": {"uid": found["metadata"]["uid"]}, "status": status}
+        await self._api.patch(f"{path}/status", body, fieldManager=names.MANAGER)
+
+    async def newest_warning(self, namespace: str, uid: str) -> str:
+        selector = f"involvedObject.uid={uid},type=Warning"
+        answer = await self._api.get(f"/api/v1/namespaces/{namespace}/events", fieldSelector=selector, limit="50")
+        newest = max(answer["items"], key=_event_time, default=None)
+        return f"{newest['reason']}: {newest['message']}" if newest else ""
+
+    async def stream_log(
+        self, namespace: str, pod: str, container: str, *, tail_lines: int
+    ) -> AsyncIterator[bytes]:
+        path = f"/api/v1/namespaces/{namespace}/pods/{pod}/log"
+        query = {"tailLines": str(tail_lines)} | ({"container": container} if container else {})
+        async for chunk in self._api.stream(path, **query):
+            yield chunk
+
+    async def post_event(self, event: Mapping[str, Any]) -> None:
+        path = f"/api/v1/namespaces/{event['metadata']['namespace']}/events"
+        await self._api.create(path, dict(event))
+
+
+def _event_time(event: Mapping[str, Any]) -> str:
+    return str(event.get("lastTimestamp") or event.get("eventTime") or event["metadata"]["creationTimestamp"])

@@ -1,0 +1,80 @@
+"""Kubernetes Events about executions: written beside the loop, bounded per execution, never waited for."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import logging
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from cairn import names
+from cairn.core.actions import Note
+from cairn.core.manifests import Identity
+from cairn.core.times import format_time
+from cairn.errors import ApiError
+from cairn.ports import Clock, Cluster
+
+logger = logging.getLogger(__name__)
+
+QUEUED_AT_MOST = 1000
+BURST = 30  # Events per execution at once …
+REFILL_SECONDS = 10.0  # … and one more every so many seconds
+_MESSAGE_LIMIT = 1000
+
+
+class EventWriter:
+    """Writes notes as Events, in order; drops (and logs) what exceeds the bounds."""
+
+    def __init__(self, cluster: Cluster, clock: Clock, component: str = "cairn") -> None:
+        self._cluster = cluster
+        self._clock = clock
+        self._component = component
+        self._queue: asyncio.Queue[tuple[Identity, Note, datetime]] = asyncio.Queue(QUEUED_AT_MOST)
+        self._tokens: dict[str, tuple[float, datetime]] = {}
+        self._serial = itertools.count()
+
+    def write(self, identity: Identity, notes: Sequence[Note]) -> None:
+        """Queue Events about an execution, and log them."""
+        now = self._clock()
+        for note in notes:
+            level = logging.WARNING if note.warning else logging.INFO
+            logger.log(level, "%s", note.message, extra={"execution": f"{identity.namespace}/{identity.name}",
+                                                        "reason": note.reason})  # fmt: skip
+            if self._allowed(identity.uid, now) and not self._queue.full():
+                self._queue.put_nowait((identity, note, now))
+
+    def forget(self, uid: str) -> None:
+        """The execution is gone."""
+        self._tokens.pop(uid, None)
+
+    async def run(self) -> None:
+        """Write queued Events until cancelled."""
+        while True:
+            identity, note, at = await self._queue.get()
+            try:
+                await self._cluster.post_event(self._event(identity, note, at))
+            except ApiError as error:
+                logger.info("an Event could not be written: %s", error)
+
+    def _allowed(self, uid: str, now: datetime) -> bool:
+        tokens, at = self._tokens.get(uid, (float(BURST), now))
+        tokens = min(BURST, tokens + (now - at).total_seconds() / REFILL_SECONDS)
+        self._tokens[uid] = (max(tokens - 1, 0), now)
+        return tokens >= 1
+
+    def _event(self, identity: Identity, note: Note, at: datetime) -> dict[str, Any]:
+        stamp = format_time(at)
+        name = f"{identity.name[:200]}.{int(at.timestamp() * 1e6):x}{next(self._serial):x}"
+        return {
+            "apiVersion": "v1", "kind": "Event", "metadata": {"name": name, "namespace": identity.namespace},
+            "involvedObject": {
+                "apiVersion": names.API_VERSION, "kind": names.EXECUTION_KIND, "name": identity.name,
+                "namespace": identity.namespace, "uid": identity.uid,
+            },
+            "reason": note.reason, "message": note.message[:_MESSAGE_LIMIT],
+            "type": "Warning" if note.warning else "Normal", "firstTimestamp": stamp, "lastTimestamp": stamp,
+            "count": 1, "source": {"component": self._component}, "reportingComponent": f"{names.GROUP}/operator",
+            "reportingInstance": self._component, "action": note.reason,
+        }  # fmt: skip

@@ -1,0 +1,96 @@
+"""The work queue: which executions are to be looked at, each by one worker at a time.
+
+Kopf's queues are per watched object; a hundred pods of one execution would reconcile it a hundred times and at once.
+Here a key is worked on by one worker only, and whatever arrives meanwhile leads to one more look. Keys can be delayed
+(`requeue_after`), and errors back off per key with jitter, so that one bad object never stops the others.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+from collections.abc import Callable, Coroutine, Hashable
+from typing import Any, Generic, TypeVar
+
+logger = logging.getLogger(__name__)
+
+K = TypeVar("K", bound=Hashable)
+
+BACKOFF_FIRST = 0.1  # seconds
+BACKOFF_MOST = 30.0
+
+
+class WorkQueue(Generic[K]):
+    """A deduplicated queue of keys with delays; `work(key)` returns in how many seconds to look again, if at all."""
+
+    def __init__(self, work: Callable[[K], Coroutine[Any, Any, float | None]], *, workers: int = 16) -> None:
+        self._work = work
+        self._workers = workers
+        self._ready: asyncio.Queue[K] = asyncio.Queue()
+        self._waiting: set[K] = set()  # in `_ready`
+        self._busy: dict[K, bool] = {}  # being worked on; True: look again afterwards
+        self._timers: dict[K, asyncio.TimerHandle] = {}
+        self._failures: dict[K, int] = {}
+
+    def add(self, key: K) -> None:
+        """Look at the key as soon as possible."""
+        if key in self._busy:
+            self._busy[key] = True
+        elif key not in self._waiting:
+            self._cancel_timer(key)
+            self._waiting.add(key)
+            self._ready.put_nowait(key)
+
+    def add_after(self, key: K, seconds: float) -> None:
+        """Look at the key after a delay, unless something leads to it earlier; the earlier delay wins."""
+        loop = asyncio.get_running_loop()
+        timer = self._timers.get(key)
+        if timer is not None and timer.when() <= loop.time() + seconds:
+            return
+        self._cancel_timer(key)
+        self._timers[key] = loop.call_later(seconds, self._fire, key)
+
+    def depth(self) -> int:
+        """How many keys wait for a worker."""
+        return self._ready.qsize()
+
+    async def run(self) -> None:
+        """Work until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            for _ in range(self._workers):
+                group.create_task(self._loop())
+
+    def _fire(self, key: K) -> None:
+        self._timers.pop(key, None)
+        self.add(key)
+
+    def _cancel_timer(self, key: K) -> None:
+        if timer := self._timers.pop(key, None):
+            timer.cancel()
+
+    async def _loop(self) -> None:
+        while True:
+            key = await self._ready.get()
+            self._waiting.discard(key)
+            self._busy[key] = False
+            try:
+                again = await self._attempt(key)
+            finally:
+                dirty = self._busy.pop(key)
+            if dirty:
+                self.add(key)
+            elif again is not None:
+                self.add_after(key, again)
+
+    async def _attempt(self, key: K) -> float | None:
+        try:
+            again = await self._work(key)
+        except Exception as error:
+            failures = self._failures[key] = self._failures.get(key, 0) + 1
+            delay = min(BACKOFF_FIRST * 2.0 ** min(failures, 16), BACKOFF_MOST) * random.uniform(0.5, 1.0)
+            expected = getattr(error, "status", None) is not None
+            logger.warning("%s: %s; again in %.1f s", key, error, delay, exc_info=None if expected else error)
+            return delay
+        self._failures.pop(key, None)
+        return again

@@ -1,0 +1,334 @@
+"""The one loop: observe, plan, apply. Every event, timer and restart leads here, and only here effects are made.
+
+The order of effects is the design's: results first, then the status on the very version that was planned on, then the
+actions that the stored status allows, then the Events that tell of it. A refused status write (409) drops the whole
+plan: the world has moved on, and the next look decides anew. A crash between any two steps is the same as an operator
+that was slow: the next look finds the status and the objects as they are.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Coroutine
+from datetime import timedelta
+from typing import Any, assert_never
+
+from cairn import names
+from cairn.app.events import EventWriter
+from cairn.app.logs import keep_log_tail, read_outputs
+from cairn.app.views import ExecutionView, Key, Views
+from cairn.core.actions import (
+    Action,
+    DeleteExecution,
+    Explain,
+    FetchResult,
+    Hold,
+    KeepLogTail,
+    Launch,
+    LookUp,
+    Plan,
+    ReadLog,
+    Release,
+    SaveResult,
+    SetPaused,
+    StopJob,
+    Urgency,
+)
+from cairn.core.observed import Explanation, LogRead, Refusal
+from cairn.core.outputs import Outputs, OutputsError
+from cairn.core.planner import plan as make_plan
+from cairn.errors import AlreadyExists, ApiError, Conflict, Gone, Refused, Rejected, Unavailable
+from cairn.ports import Clock, Cluster
+
+logger = logging.getLogger(__name__)
+
+WRITE_SOON = 0.2  # seconds a deferrable status write may wait for more to write
+CALLS_AT_ONCE = 32
+LOG_TAILS_AT_ONCE = 4
+REFUSED_AGAIN_FIRST = timedelta(seconds=1)
+REFUSED_AGAIN_MOST = timedelta(seconds=30)
+LOG_AGAIN = timedelta(seconds=2)
+
+
+class Reconciler:
+    """Brings executions forward, one look at a time."""
+
+    def __init__(self, cluster: Cluster, views: Views, clock: Clock, events: EventWriter) -> None:
+        self._cluster = cluster
+        self._views = views
+        self._clock = clock
+        self._events = events
+        self._calls = asyncio.Semaphore(CALLS_AT_ONCE)
+        self._tails = asyncio.Semaphore(LOG_TAILS_AT_ONCE)
+        self._deferred: dict[str, float] = {}
+        self._background: set[asyncio.Task[None]] = set()
+        self._under_way: set[tuple[str, ...]] = set()
+        self.enqueue: Callable[[Key], None] = lambda key: None  # set by whoever owns the queue
+
+    async def reconcile(self, key: Key) -> float | None:
+        """Look at one execution and bring it forward; returns in how many seconds to look again, if at all."""
+        view = self._views.execution(key.uid)
+        if view is None:
+            return None
+        now = self._clock()
+        plan = make_plan(view.execution, self._views.observe(key.uid, now), now=now, shape=view.shape)
+        try:
+            return await self._apply(view, plan)
+        except (Conflict, Gone):
+            return await self._read_again(key)
+
+    async def _read_again(self, key: Key) -> float | None:
+        """The view was stale: take in the execution as it is, and decide anew."""
+        try:
+            body = await self._cluster.get_execution(key.namespace, key.name)
+        except Gone:
+            self._views.forget_execution(key.uid)
+            return None
+        if body["metadata"]["uid"] != key.uid:
+            self._views.forget_execution(key.uid)
+            self.enqueue(self._views.see_execution(body))
+            return None
+        self._views.see_execution(body)
+        return 0.0
+
+    # --- Applying a plan
+
+    async def _apply(self, view: ExecutionView, plan: Plan) -> float | None:
+        await self._all(view, plan.before)
+        wait = self._defer(view.key.uid, plan)
+        if plan.urgency is not Urgency.NONE and wait is None:
+            await self._store(view, plan)
+            view = self._views.execution(view.key.uid) or view
+        looks = await self._all(view, plan.after)
+        self._events.write(view.execution.identity, plan.notes)
+        waits = [w for w in (plan.requeue_after, wait, 0.0 if any(looks) else None) if w is not None]
+        return min(waits, default=None)
+
+    def _defer(self, uid: str, plan: Plan) -> float | None:
+        """How long the status write still waits for more to write; None: not at all."""
+        if plan.urgency is not Urgency.SOON:
+            self._deferred.pop(uid, None)
+            return None
+        now = asyncio.get_running_loop().time()
+        due = self._deferred.setdefault(uid, now + WRITE_SOON)
+        if now < due:
+            return due - now
+        del self._deferred[uid]
+        return None
+
+    async def _store(self, view: ExecutionView, plan: Plan) -> None:
+        key = view.key
+        version = await self._cluster.write_status(key.namespace, key.name, key.uid, view.resource_version, plan.wire)
+        self._views.wrote_status(key, version, plan.status)
+
+    async def _all(self, view: ExecutionView, actions: tuple[Action, ...]) -> list[bool]:
+        """Perform actions at once; one that fails does not keep the others from being tried."""
+        if not actions:
+            return []
+        outcomes = await asyncio.gather(*(self._perform(view, a) for a in actions), return_exceptions=True)
+        for outcome in outcomes:
+            if isinstance(outcome, BaseException):
+                raise outcome
+        return [bool(outcome) for outcome in outcomes]
+
+    async def _perform(self, view: ExecutionView, action: Action) -> bool:
+        """Perform one action; whether there is reason to look again at once."""
+        async with self._calls:
+            match action:
+                case SaveResult():
+                    return await self._save_result(action)
+                case Launch():
+                    return await self._launch(view, action)
+                case Release() | Hold() | StopJob():
+                    return await self._patch_job(view, action)
+                case SetPaused():
+                    return await self._set_paused(view, action)
+                case LookUp():
+                    return await self._look_up(view, action)
+                case DeleteExecution():
+                    key = view.key
+                    await self._cluster.delete_execution(key.namespace, key.name, key.uid)
+                    return False
+                case Explain():
+                    return self._start(view.key, action, action.uid, self._explain(view, action))
+                case ReadLog():
+                    return self._start(view.key, action, action.name, self._read_log(view, action))
+                case FetchResult():
+                    return self._start(view.key, action, action.digest, self._fetch_result(view, action))
+                case KeepLogTail():
+                    name = action.manifest["metadata"]["name"]
+                    return self._start(view.key, action, name, self._keep_log_tail(action), look=False)
+                case _:
+                    assert_never(action)
+
+    # --- Launching and stopping
+
+    async def _launch(self, view: ExecutionView, action: Launch) -> bool:
+        seen = self._views.seen(view.key.uid)
+        try:
+            for manifest in action.inputs:
+                await self._create_once(manifest)
+            body = await self._cluster.create(action.manifest)
+        except AlreadyExists:
+            return await self._adopt(view, action)
+        except Rejected as error:
+            seen.refused[action.name] = Refusal(names.LAUNCH_REJECTED, str(error), self._clock(), final=True)
+            return True
+        except Refused as error:
+            seen.refused[action.name] = self._refusal(seen.refused.get(action.name), error)
+            return True
+        self._views.see_job(body)
+        return True
+
+    def _refusal(self, before: Refusal | None, error: Refused) -> Refusal:
+        """The refusal with the next try later each time."""
+        now = self._clock()
+        waited = (before.retry_at - before.since) * 2 if before and before.since else REFUSED_AGAIN_FIRST
+        if error.retry_after is not None:
+            waited = max(waited, timedelta(seconds=error.retry_after))
+        return Refusal(names.LAUNCH_REFUSED, str(error), now + min(waited, REFUSED_AGAIN_MOST), since=now)
+
+    async def _create_once(self, manifest: dict[str, Any]) -> None:
+        """Create an object whose name says what is in it: if the name is taken, it is there already."""
+        try:
+            await self._cluster.create(manifest)
+        except AlreadyExists:
+            logger.debug("%s %s is there already", manifest["kind"], manifest["metadata"]["name"])
+
+    async def _adopt(self, view: ExecutionView, action: Launch) -> bool:
+        """The Job's name is taken: by this very attempt, or (a refusal for good) by somebody else."""
+        try:
+            body = await self._cluster.get_job(view.key.namespace, action.name)
+        except Gone:
+            return True
+        owners = body["metadata"].get("ownerReferences") or []
+        if any(o.get("uid") == view.key.uid for o in owners):
+            self._views.see_job(body)
+        else:
+            message = f"a Kubernetes Job called {action.name} exists and is not of this execution"
+            seen = self._views.seen(view.key.uid)
+            seen.refused[action.name] = Refusal(names.NAME_TAKEN, message, self._clock(), final=True)
+        return True
+
+    async def _patch_job(self, view: ExecutionView, action: Release | Hold | StopJob) -> bool:
+        metadata: dict[str, Any] = {"uid": action.uid}
+        match action:
+            case Release(resource_version=version):
+                metadata |= {"resourceVersion": version, "annotations": {names.ANNOTATION_HELD: None}}
+                spec: dict[str, Any] = {"suspend": False}
+            case Hold(resource_version=version, generation=generation):
+                metadata |= {"resourceVersion": version, "annotations": {names.ANNOTATION_HELD: str(generation)}}
+                spec = {"suspend": True}
+            case StopJob():
+                metadata |= {"annotations": {names.ANNOTATION_HELD: None}}
+                spec = {"suspend": True, "parallelism": 0}
+            case _:
+                assert_never(action)
+        patch = {"metadata": metadata, "spec": spec}
+        try:
+            self._views.see_job(await self._cluster.patch_job(view.key.namespace, action.name, patch))
+        except (Conflict, Gone):
+            return await self._look_up(view, LookUp(action.name))
+        if isinstance(action, StopJob) and action.stray:
+            logger.warning("%s: Kubernetes Job %s ran without a live record and was suspended", view.key, action.name)
+        return False
+
+    async def _set_paused(self, view: ExecutionView, action: SetPaused) -> bool:
+        spec: dict[str, Any] = {"paused": action.paused}
+        if action.reason:
+            spec["pause"] = {"reason": action.reason}
+        key = view.key
+        await self._cluster.patch_paused(key.namespace, key.name, view.resource_version, spec)
+        return False
+
+    # --- Looking things up
+
+    async def _look_up(self, view: ExecutionView, action: LookUp) -> bool:
+        key = view.key
+        if action.pods:
+            pods = await self._cluster.list_pods(key.namespace, action.name)
+            for pod in pods:
+                self._views.see_pod(pod)
+            if not pods:
+                self._views.note_absent(key.uid, action.name, self._clock(), pods=True)
+            return True
+        try:
+            self._views.see_job(await self._cluster.get_job(key.namespace, action.name))
+        except Gone:
+            self._views.note_absent(key.uid, action.name, self._clock(), pods=False)
+        return True
+
+    async def _explain(self, view: ExecutionView, action: Explain) -> None:
+        message = await self._cluster.newest_warning(view.key.namespace, action.uid)
+        self._views.seen(view.key.uid).explained[action.uid] = Explanation(message, self._clock())
+
+    async def _read_log(self, view: ExecutionView, action: ReadLog) -> None:
+        logs = self._views.seen(view.key.uid).logs
+        try:
+            logs[action.name] = LogRead(outputs=await read_outputs(self._cluster, view.key.namespace, action.pod))
+        except OutputsError as error:
+            logs[action.name] = LogRead(error=error)
+        except ApiError as error:
+            again = self._clock() + LOG_AGAIN
+            logs[action.name] = LogRead(unavailable=f"its log cannot be read: {error}", retry_at=again)
+
+    async def _fetch_result(self, view: ExecutionView, action: FetchResult) -> None:
+        try:
+            spec = (await self._cluster.get_result(view.key.namespace, action.name)).get("spec") or {}
+        except Gone:
+            spec = {}
+        found = Outputs(spec.get("outputs", ""))
+        if found.digest == action.digest:
+            self._views.outputs.put(found)
+        else:
+            self._views.seen(view.key.uid).lost.add(action.digest)
+
+    async def _save_result(self, action: SaveResult) -> bool:
+        if action.outputs is not None:
+            self._views.outputs.put(action.outputs)
+        await self._create_once(action.manifest)
+        return False
+
+    async def _keep_log_tail(self, action: KeepLogTail) -> None:
+        async with self._tails:
+            await keep_log_tail(self._cluster, action.manifest, action.pod)
+
+    # --- In the background
+
+    def _start(
+        self, key: Key, action: Action, subject: str, work: Coroutine[Any, Any, None], *, look: bool = True
+    ) -> bool:
+        """Do a slow thing beside the loop, once at a time, and look at the execution again when it is done."""
+        mark = (key.uid, type(action).__name__, subject)
+        if mark in self._under_way:
+            work.close()
+            return False
+        self._under_way.add(mark)
+        task = asyncio.create_task(self._guarded(key, mark, work, look=look))
+        self._background.add(task)
+        task.add_done_callback(self._background.discard)
+        return False
+
+    async def _guarded(
+        self, key: Key, mark: tuple[str, ...], work: Coroutine[Any, Any, None], *, look: bool
+    ) -> None:
+        try:
+            await work
+        except Unavailable as error:
+            logger.info("%s: %s", key, error)
+            await asyncio.sleep(1)
+        except ApiError as error:
+            logger.info("%s: %s", key, error)
+        except Exception:
+            logger.exception("%s: unexpected", key)
+        finally:
+            self._under_way.discard(mark)
+        if look:
+            self.enqueue(key)
+
+    async def close(self) -> None:
+        """Stop what runs in the background."""
+        for task in list(self._background):
+            task.cancel()
+        await asyncio.gather(*self._background, return_exceptions=True)

@@ -1,0 +1,12 @@
+"""`cairn`: the entry point and its verbs."""
+
+from __future__ import annotations
+
+import typer
+
+from cairn.cli import lint, operator, version
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, help="DAG workflows on Kubernetes that are never lost.")
+app.command("operator")(operator.run)
+app.command("lint")(lint.run)
+app.command("version")(version.run)

@@ -1,0 +1,54 @@
+"""`cairn operator`: run the operator."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from pydantic import ValidationError
+
+from cairn.cli.logging import configure_logging
+from cairn.config import Settings, from_environment
+from cairn.handlers.main import serve
+
+KubeconfigOption = Annotated[
+    Path | None, typer.Option(help="The cluster to serve; by default what KUBECONFIG or the pod's account says.")
+]
+NamespaceOption = Annotated[
+    list[str] | None, typer.Option("--namespace", "-n", help="Watch only this namespace; can be repeated.")
+]
+
+
+def run(kubeconfig: KubeconfigOption = None, namespace: NamespaceOption = None) -> None:
+    """Run the operator until it is told to stop (SIGTERM, SIGINT).
+
+    Settings come from the environment: CAIRN_WORKERS, CAIRN_RESYNC_SECONDS, CAIRN_HEALTH_PORT, CAIRN_LOG_FORMAT …
+
+    Example: CAIRN_LOG_FORMAT=text cairn operator --kubeconfig ~/.kube/config
+    """
+    if kubeconfig is not None:
+        os.environ["KUBECONFIG"] = str(kubeconfig)
+    try:
+        settings = from_environment()
+    except ValidationError as error:
+        for problem in error.errors():
+            typer.echo(f"CAIRN_{str(problem['loc'][0]).upper()}: {problem['msg']}", err=True)
+        raise typer.Exit(2) from None
+    if namespace:
+        settings = settings.model_copy(update={"namespaces": tuple(namespace)})
+    configure_logging(settings)
+    asyncio.run(_until_stopped(settings))
+
+
+async def _until_stopped(settings: Settings) -> None:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    with contextlib.suppress(asyncio.CancelledError):
+        await serve(settings, stop=stop)

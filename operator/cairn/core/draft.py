@@ -1,0 +1,87 @@
+"""The plan while it is being made: what is given, and what has been decided so far.
+
+A `Draft` lives within one call of `plan` and never leaves it; that is why it alone in the core is mutable.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from cairn.core import graph
+from cairn.core.actions import Action
+from cairn.core.manifests import Identity
+from cairn.core.naming import attempt_name
+from cairn.core.observed import Observed
+from cairn.core.outputs import Outputs
+from cairn.core.spec import ExecutionSpec, JobSpec
+from cairn.core.status import JobRecord, JobState, Status
+from cairn.errors import Violation
+
+
+@dataclass(frozen=True, slots=True)
+class Execution:
+    """A DAGExecution as it was read: what was asked (`spec`, or what is wrong with it) and what is remembered."""
+
+    identity: Identity
+    generation: int
+    status: Status
+    spec: ExecutionSpec | None
+    violations: tuple[Violation, ...] = ()
+    deleting: bool = False
+    paused_by_operator: bool = False  # the operator's field manager wrote `spec.paused` last
+
+
+class Shape:
+    """What can be computed once for an accepted spec: its jobs by id, levels, dependents, launch order."""
+
+    def __init__(self, spec: ExecutionSpec) -> None:
+        self.jobs: dict[str, JobSpec] = {job.id: job for job in spec.jobs}
+        self.levels = graph.levels(spec.jobs)
+        self.dependents = graph.dependents(spec.jobs)
+        self.ordered = sorted(spec.jobs, key=lambda job: self.levels[job.id])  # stable: spec order within a level
+
+
+@dataclass(slots=True)
+class Draft:
+    """One plan in the making."""
+
+    execution: Execution
+    spec: ExecutionSpec
+    shape: Shape
+    observed: Observed
+    now: datetime
+    status: Status
+    records: dict[str, JobRecord]
+    before: list[Action] = field(default_factory=list)
+    after: list[Action] = field(default_factory=list)
+    wake: list[datetime] = field(default_factory=list)
+    outputs: dict[str, Outputs] = field(default_factory=dict)  # by digest, of attempts that ended in this very plan
+    unsettled: list[str] = field(default_factory=list)  # what keeps a pause from being complete
+    failing: bool = False  # `failurePolicy: Stop` lets nothing start but runOn Failure and Done
+
+    @property
+    def identity(self) -> Identity:
+        """Whose plan this is."""
+        return self.execution.identity
+
+    @property
+    def ending(self) -> bool:
+        """Whether the execution is cancelled or timed out: only clean-up jobs still start."""
+        return self.status.cancel is not None or self.status.timed_out_at is not None
+
+    def name_of(self, record: JobRecord) -> str:
+        """The name of the Kubernetes Job of the record's latest attempt."""
+        return attempt_name(self.identity.name, self.identity.uid, record.id, record.attempt)
+
+    def put(self, record: JobRecord) -> None:
+        """Decide what is recorded of a job."""
+        self.records[record.id] = record
+
+    def find_outputs(self, digest: str) -> Outputs | None:
+        """Outputs by digest, if they are at hand."""
+        return self.outputs.get(digest) or self.observed.outputs.get(digest)
+
+    def count_running(self) -> int:
+        """How many attempts are under way, those being stopped included."""
+        return sum(record.state is JobState.RUNNING for record in self.records.values())

@@ -1,0 +1,83 @@
+"""The standard conditions of an execution, so that `kubectl wait` and kstatus understand it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from cairn import names
+from cairn.core import pausing
+from cairn.core.status import Condition, PausePhase, Phase, Status
+from cairn.errors import Violation
+
+_MESSAGE_LIMIT = 8000  # a condition's message may be 32 KiB; every violation should fit, and does up to some hundred
+
+
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    type: str
+    status: bool
+    reason: str
+    message: str
+
+
+def _acceptance(violations: Sequence[Violation]) -> _Wanted:
+    if not violations:
+        return _Wanted(names.CONDITION_ACCEPTED, True, names.ACCEPTED, "the spec can run")
+    too_large = any(v.message.startswith(names.TOO_LARGE) for v in violations)
+    text = "\n".join(map(str, violations))
+    if len(text) > _MESSAGE_LIMIT:
+        shown = text[:_MESSAGE_LIMIT].rsplit("\n", 1)[0]
+        text = f"{shown}\n… {len(violations) - shown.count(chr(10)) - 1} more of {len(violations)} violations"
+    return _Wanted(names.CONDITION_ACCEPTED, False, names.TOO_LARGE if too_large else names.INVALID, text)
+
+
+def _pause(status: Status) -> _Wanted:
+    pause = status.pause
+    if pause is None:
+        return _Wanted(names.CONDITION_PAUSED, False, "NotPaused", "")
+    return _Wanted(
+        names.CONDITION_PAUSED, pause.phase is PausePhase.PAUSED, pause.phase.value, pausing.describe(pause)
+    )
+
+
+def _end(status: Status) -> list[_Wanted]:
+    succeeded = status.phase is Phase.SUCCEEDED
+    reason = status.reason or names.WORKING
+    return [
+        _Wanted(names.CONDITION_FINISHED, status.finished, reason, status.message),
+        _Wanted(names.CONDITION_SUCCEEDED, succeeded, reason, status.message),
+    ]
+
+
+def _kstatus(status: Status, accepted: bool) -> list[_Wanted]:
+    failed = status.finished and status.phase is not Phase.SUCCEEDED
+    reason = status.reason or names.WORKING
+    return [
+        _Wanted(names.CONDITION_RECONCILING, not status.finished and accepted, reason, status.message),
+        _Wanted(names.CONDITION_STALLED, failed or not accepted, reason, status.message),
+    ]
+
+
+def _edits(ignored: Sequence[str]) -> list[_Wanted]:
+    if not ignored:
+        return []
+    more = f" and {len(ignored) - 10} more" if len(ignored) > 10 else ""
+    text = f"edited after they had started, so that the edit has no effect on them: {', '.join(ignored[:10])}{more}"
+    return [_Wanted(names.CONDITION_EDITS_IGNORED, True, "JobsAlreadyStarted", text)]
+
+
+def conditions(status: Status, violations: Sequence[Violation], ignored_edits: Sequence[str], *,
+               generation: int, now: datetime) -> tuple[Condition, ...]:  # fmt: skip
+    """All conditions of `status`; a transition time changes only with the condition's status."""
+    wanted = [
+        _acceptance(violations), _pause(status), *_end(status), *_kstatus(status, not violations),
+        *_edits(ignored_edits),
+    ]  # fmt: skip
+    return tuple(_carried(status.condition(w.type), w, generation, now) for w in wanted)
+
+
+def _carried(old: Condition | None, wanted: _Wanted, generation: int, now: datetime) -> Condition:
+    since = old.last_transition if old and old.status == wanted.status else now
+    return Condition(wanted.type, wanted.status, wanted.reason, wanted.message, generation, since)

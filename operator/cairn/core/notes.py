@@ -1,0 +1,103 @@
+"""The Kubernetes Events of one step: what a person would want to read, derived from the status before and after.
+
+One Event tells of many jobs, so that 1,000 jobs do not flood a namespace: launches, completions and skips of a step are
+named together; only failures are told one by one, the first few of a step.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from cairn import names
+from cairn.core import pausing
+from cairn.core.actions import Note
+from cairn.core.status import JobRecord, JobState, PausePhase, Phase, Status
+
+_LISTED = 10
+_FAILURES = 5
+_OUTCOME = {Phase.SUCCEEDED: "Succeeded", Phase.FAILED: "Failed", Phase.CANCELLED: "Cancelled"}
+
+
+def listed(ids: Sequence[str]) -> str:
+    """Some ids for a person: the first ten, and how many more."""
+    more = f" and {len(ids) - _LISTED} more" if len(ids) > _LISTED else ""
+    return ", ".join(ids[:_LISTED]) + more
+
+
+def _jobs(ids: Sequence[str]) -> str:
+    return f"job {ids[0]}" if len(ids) == 1 else f"{len(ids)} jobs: {listed(ids)}"
+
+
+def _attempt(record: JobRecord) -> str:
+    return f"job {record.id}, attempt {record.attempt}"
+
+
+def notes(old: Status, new: Status) -> tuple[Note, ...]:
+    """What has happened between two statuses of one execution, most telling last."""
+    changed = [(old.jobs.get(r.id), r) for r in new.jobs.values() if old.jobs.get(r.id) is not r]
+    return (*_progress(changed), *_failures(changed), *_pause(old, new), *_cancel(old, new), *_end(old, new))
+
+
+Changes = Iterable[tuple[JobRecord | None, JobRecord]]
+
+
+def _progress(changed: Changes) -> Iterable[Note]:
+    launched, completed, skipped = [], [], []
+    for before, after in changed:
+        state = before.state if before else JobState.PENDING
+        if after.attempt > (before.attempt if before else 0) and after.running:
+            launched.append(after.id)
+        elif after.state is JobState.COMPLETED and state is not JobState.COMPLETED:
+            completed.append(after.id)
+        elif after.state is JobState.SKIPPED and state is not JobState.SKIPPED:
+            skipped.append(after.id)
+    if completed:
+        yield Note("Completed", f"completed {_jobs(completed)}")
+    if skipped:
+        yield Note("Skipped", f"skipped {_jobs(skipped)}")
+    if launched:
+        yield Note("Launched", f"launched {_jobs(launched)}")
+
+
+def _failures(changed: Changes) -> Iterable[Note]:
+    ended = [(b, a) for b, a in changed if b is not None and b.running and not a.running]
+    failed = [a for _, a in ended if a.state is JobState.FAILED]
+    again = [a for _, a in ended if a.state is JobState.PENDING]
+    for record in failed[:_FAILURES]:
+        yield Note("JobFailed", f"{_attempt(record)} failed: {record.reason}: {record.message}", warning=True)
+    if len(failed) > _FAILURES:
+        yield Note("JobFailed", f"failed also: {listed([r.id for r in failed[_FAILURES:]])}", warning=True)
+    for record in again[:_FAILURES]:
+        if record.reason == names.STOPPED:
+            yield Note("Stopped", f"{_attempt(record)} was stopped by the pause and will run again")
+        else:
+            yield Note("Retrying", f"{_attempt(record)} ended: {record.reason}: {record.message}; trying again", True)
+
+
+def _pause(old: Status, new: Status) -> Iterable[Note]:
+    before, after = old.pause, new.pause
+    if after is None:
+        if before is not None and not new.finished:
+            yield Note("Resumed", "resumed")
+        return
+    if before is None:
+        yield Note("Pausing" if after.phase is PausePhase.DRAINING else "Paused", pausing.describe(after))
+    elif before.phase is not after.phase and after.phase is PausePhase.PAUSED:
+        yield Note("Drained", "nothing runs any more: paused")
+
+
+def _cancel(old: Status, new: Status) -> Iterable[Note]:
+    if new.cancel and not old.cancel:
+        yield Note("Cancelling", f"cancel {new.cancel.request_id}: {new.cancel.reason or 'no reason given'}")
+    if new.timed_out_at and not old.timed_out_at:
+        yield Note("TimedOut", "the execution has run for longer than timeoutSeconds", warning=True)
+
+
+def _end(old: Status, new: Status) -> Iterable[Note]:
+    if new.finished and not old.finished:
+        yield Note(_OUTCOME[new.phase], new.message, warning=new.phase is not Phase.SUCCEEDED)
+    for kind in (names.CONDITION_ACCEPTED, names.CONDITION_EDITS_IGNORED):
+        was, now = old.condition(kind), new.condition(kind)
+        bad = now is not None and now.status is (kind == names.CONDITION_EDITS_IGNORED)
+        if now is not None and bad and (was is None or was.message != now.message):
+            yield Note(now.reason, now.message[:900], warning=True)

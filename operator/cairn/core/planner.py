@@ -1,0 +1,249 @@
+"""The heart of Cairn: `plan(execution, observed, *, now)` decides what is next for one execution, all of it as data.
+
+Rules:
+- Level-triggered: the same inputs give the same plan, whatever event led here.
+- Nothing new is launched while `spec.paused`; nothing before its dependencies; nothing once cancelled or timed out but
+  clean-up; nothing for a spec that is not accepted.
+- Intent before effect: a launch or a stop is in `Plan.status` before its action may be performed, and the app performs
+  `Plan.after` only once that status is stored on the very version of the execution that was planned on.
+- Planning again on an applied plan yields no action (invariant 7).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from cairn import names
+from cairn.core import following, health, launching, pausing
+from cairn.core.actions import DeleteExecution, Plan, SetPaused, Urgency
+from cairn.core.draft import Draft, Execution, Shape
+from cairn.core.notes import listed, notes
+from cairn.core.observed import Observed
+from cairn.core.spec import ExecutionSpec, FailurePolicy
+from cairn.core.status import Acknowledged, CancelState, JobRecord, JobState, Phase, Status, to_wire
+
+# What changes nothing about what may happen next, and so may be stored a moment later, together with more.
+_DEFERRABLE_FIELDS = {"uid", "pod_uid", "definition", "started_at", "reason", "message"}
+
+
+def plan(execution: Execution, observed: Observed, *, now: datetime, shape: Shape | None = None) -> Plan:
+    """What is next. `shape` may carry what was computed before for the same spec."""
+    if execution.deleting:
+        return Plan(execution.status)
+    if execution.spec is None:
+        return _finish_plan(_not_accepted(execution, now), execution, now=now)
+    draft = _begin(execution, execution.spec, shape or Shape(execution.spec), observed, now)
+    if not draft.status.finished:
+        _work(draft)
+    following.suspend_strays(draft)
+    _expire(draft)
+    ignored = _ignored_edits(draft)
+    draft.status = replace(draft.status, jobs=draft.records)
+    draft.status = _with_conditions(draft.status, execution, ignored, now)
+    return _finish_plan(draft.status, execution, draft, now=now)
+
+
+def _not_accepted(execution: Execution, now: datetime) -> Status:
+    """A wrong spec: nothing is launched. What runs goes on, and is looked at again when the spec is mended."""
+    status = execution.status
+    if not status.finished:
+        message = f"{len(execution.violations)} violations; see the condition Accepted"
+        status = replace(status, reason=names.NOT_ACCEPTED, message=message)
+    return _with_conditions(status, execution, (), now)
+
+
+def _with_conditions(status: Status, execution: Execution, ignored: tuple[str, ...], now: datetime) -> Status:
+    status = replace(status, observed_generation=execution.generation)
+    found = health.conditions(status, execution.violations, ignored, generation=execution.generation, now=now)
+    return replace(status, conditions=found)
+
+
+# --- The steps of a plan ---------------------------------------------------------------------------------------------
+
+
+def _begin(execution: Execution, spec: ExecutionSpec, shape: Shape, observed: Observed, now: datetime) -> Draft:
+    status = execution.status
+    if status.started_at is None:
+        status = replace(status, started_at=now, phase=Phase.RUNNING)
+    status = pausing.begin_or_end(
+        status, spec, generation=execution.generation, by_operator=execution.paused_by_operator, now=now
+    )
+    records = dict(status.jobs) if status.finished else _aligned(status.jobs, spec)
+    return Draft(execution, spec, shape, observed, now, status, records)
+
+
+def _aligned(recorded: Mapping[str, JobRecord], spec: ExecutionSpec) -> dict[str, JobRecord]:
+    """A record for every job of the spec, in its order; jobs removed after they had started keep theirs, at the end."""
+    records = {job.id: recorded.get(job.id) or JobRecord(job.id) for job in spec.jobs}
+    return records | {r.id: r for r in recorded.values() if r.id not in records and r.attempt}
+
+
+def _work(draft: Draft) -> None:
+    _acknowledge_cancel(draft)
+    _check_timeout(draft)
+    following.follow(draft)
+    launching.settle_and_launch(draft)
+    _pause_for_failures(draft)
+    _conclude(draft)
+    _show_pause(draft)
+
+
+def _acknowledge_cancel(draft: Draft) -> None:
+    cancel, status = draft.spec.cancel, draft.status
+    if cancel is None or status.acknowledged(cancel.request_id):
+        return
+    answer = Acknowledged(cancel.request_id, "Cancel", draft.now, message=cancel.reason)
+    state = status.cancel or CancelState(cancel.request_id, cancel.reason, draft.now)
+    kept = (*status.requests, answer)[-names.RECORDED_REQUESTS :]
+    draft.status = replace(status, cancel=state, requests=kept)
+
+
+def _check_timeout(draft: Draft) -> None:
+    """Paused time does not count: the deadline moves with it, and while paused there is none."""
+    status, limit = draft.status, draft.spec.timeout_seconds
+    if not limit or status.timed_out_at or status.cancel or status.pause or status.started_at is None:
+        return
+    deadline = status.started_at + timedelta(seconds=limit, milliseconds=status.paused_millis)
+    if draft.now >= deadline:
+        draft.status = replace(status, timed_out_at=draft.now)
+    else:
+        draft.wake.append(deadline)
+
+
+def _pause_for_failures(draft: Draft) -> None:
+    """`failurePolicy: Pause`: ask for the pause, and once it is there, remember which failures it was for."""
+    if draft.spec.failure_policy is not FailurePolicy.PAUSE or draft.ending:
+        return
+    fresh = [name for name in launching.unhandled_failures(draft) if not draft.records[name].paused_for]
+    if not fresh:
+        return
+    if not draft.spec.paused:
+        draft.after.append(SetPaused(True, f"failed: {listed(fresh)} (failurePolicy: Pause)"))
+        return
+    for name in fresh:
+        draft.put(replace(draft.records[name], paused_for=True))
+
+
+def _conclude(draft: Draft) -> None:
+    """The phase: finished once every job is terminal, unless a failure still waits for a person."""
+    if not all(record.terminal for record in draft.records.values()) or _waits_for_repair(draft):
+        draft.status = replace(draft.status, phase=Phase.RUNNING, reason=names.WORKING, message=_summary(draft))
+        return
+    phase, reason, message = _outcome(draft)
+    draft.status = replace(draft.status, phase=phase, reason=reason, message=message, finished_at=draft.now)
+    draft.status = pausing.begin_or_end(
+        draft.status, draft.spec, generation=draft.execution.generation, by_operator=False, now=draft.now
+    )
+
+
+def _waits_for_repair(draft: Draft) -> bool:
+    if draft.spec.failure_policy is not FailurePolicy.PAUSE or draft.ending:
+        return False
+    unhandled = launching.unhandled_failures(draft)
+    return any(draft.spec.paused or not draft.records[name].paused_for for name in unhandled)
+
+
+def _outcome(draft: Draft) -> tuple[Phase, str, str]:
+    status = draft.status
+    if status.cancel is not None:
+        why = f": {status.cancel.reason}" if status.cancel.reason else ""
+        return Phase.CANCELLED, names.CANCELLED, f"cancelled by request {status.cancel.request_id}{why}"
+    if status.timed_out_at is not None:
+        return Phase.FAILED, names.TIMED_OUT, f"ran longer than timeoutSeconds ({draft.spec.timeout_seconds})"
+    if failed := launching.unhandled_failures(draft):
+        first = draft.records[failed[0]]
+        more = f" and {len(failed) - 1} more" if len(failed) > 1 else ""
+        return Phase.FAILED, names.JOB_FAILED, f"job {first.id}{more} failed: {first.reason}: {first.message}"
+    completed = sum(r.state is JobState.COMPLETED for r in draft.records.values())
+    return Phase.SUCCEEDED, names.ALL_JOBS_DONE, f"{completed} of {len(draft.records)} jobs completed"
+
+
+def _summary(draft: Draft) -> str:
+    """What a person should know of a running execution: what fails or waits, else nothing."""
+    waiting = [r for r in draft.records.values() if r.running and r.message and r.reason not in _QUIET]
+    if not waiting:
+        return ""
+    more = f" (and {len(waiting) - 1} more)" if len(waiting) > 1 else ""
+    return f"job {waiting[0].id} waits: {waiting[0].reason}: {waiting[0].message}{more}"
+
+
+_QUIET = {names.WAITING, names.STOPPING, names.HELD, names.LAUNCHING, names.READING_OUTPUTS}
+
+
+def _show_pause(draft: Draft) -> None:
+    pause = draft.status.pause
+    if pause is None:
+        return
+    draft.status = replace(draft.status, pause=pausing.with_progress(pause, draft.unsettled))
+    until = pausing.resume_at(pause)
+    if until is None:
+        return
+    if draft.now >= until:
+        draft.after.append(SetPaused(False))
+    else:
+        draft.wake.append(until)
+
+
+def _expire(draft: Draft) -> None:
+    ttl, finished = draft.spec.ttl_seconds_after_finished, draft.status.finished_at
+    if ttl is None or finished is None or not draft.status.finished:
+        return
+    end = finished + timedelta(seconds=ttl)
+    if draft.now >= end and draft.execution.status.finished:
+        draft.after.append(DeleteExecution())
+    else:
+        draft.wake.append(end)
+
+
+def _ignored_edits(draft: Draft) -> tuple[str, ...]:
+    """Jobs that were edited, added or removed too late for the edit to mean anything."""
+    jobs = draft.shape.jobs
+    edited = [
+        r.id
+        for r in draft.records.values()
+        if r.definition and (r.running or r.state is JobState.COMPLETED)
+        and (r.id not in jobs or jobs[r.id].digest != r.definition)
+    ]  # fmt: skip
+    added = [name for name in jobs if name not in draft.records]
+    return (*edited, *added)
+
+
+# --- What the plan comes to ------------------------------------------------------------------------------------------
+
+
+def _finish_plan(status: Status, execution: Execution, draft: Draft | None = None, *, now: datetime) -> Plan:
+    urgency = _urgency(execution.status, status)
+    wake = min(draft.wake, default=None) if draft else None
+    return Plan(
+        status=status,
+        urgency=urgency,
+        before=tuple(draft.before) if draft else (),
+        after=tuple(draft.after) if draft else (),
+        notes=notes(execution.status, status) if urgency is Urgency.NOW else (),
+        requeue_after=max((wake - now).total_seconds(), 0.0) if wake else None,
+        wire=to_wire(status) if urgency is not Urgency.NONE else {},
+    )
+
+
+def _urgency(old: Status, new: Status) -> Urgency:
+    if replace(old, jobs={}, message="", conditions=()) != replace(new, jobs={}, message="", conditions=()):
+        return Urgency.NOW
+    if list(old.jobs) != list(new.jobs):
+        return Urgency.NOW
+    changed = [(old.jobs[r.id], r) for r in new.jobs.values() if old.jobs[r.id] != r]
+    if any(_telling(before, after) for before, after in changed) or _acceptance(old) != _acceptance(new):
+        return Urgency.NOW
+    return Urgency.SOON if changed or old != new else Urgency.NONE
+
+
+def _acceptance(status: Status) -> list[tuple[Any, ...]]:
+    return [(c.type, c.status, c.observed_generation) for c in status.conditions]
+
+
+def _telling(before: JobRecord, after: JobRecord) -> bool:
+    """Whether a record's change goes beyond what may be stored a moment later."""
+    known = {name: getattr(after, name) for name in _DEFERRABLE_FIELDS}
+    return replace(before, **known) != after

@@ -1,0 +1,21 @@
+"""Times as the API writes them: RFC 3339 in UTC, with milliseconds. Aware datetimes only."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+
+def parse_time(text: str | None) -> datetime | None:
+    """The time that `text` names, or None for nothing. Raises ValueError when it names no zone."""
+    if not text:
+        return None
+    value = datetime.fromisoformat(text)
+    if value.tzinfo is None:
+        raise ValueError(f"time without a zone: {text}")
+    return value
+
+
+def format_time(value: datetime) -> str:
+    """`value` in UTC with milliseconds, such as ``2026-01-31T08:00:00.250Z``."""
+    utc = value.astimezone(UTC)
+    return f"{utc:%Y-%m-%dT%H:%M:%S}.{utc.microsecond // 1000:03d}Z"

@@ -1,0 +1,77 @@
+"""The errors of Cairn, arranged by who must act.
+
+    CairnError
+    ├── InvalidSpec     the user's move: what they wrote cannot run; carries every violation with its field path
+    ├── Conflict        nobody's: the object changed since it was read; read again and decide anew
+    ├── Gone            nobody's: the object does not exist (any more)
+    ├── AlreadyExists   nobody's: the name is taken; read the object and see whose it is
+    ├── Refused         the cluster's administrator or the user: 403 or 429, may pass later
+    ├── Rejected        the user's: 400, 413 or 422, will never pass as written
+    └── Unavailable     the world's: the API server (or the network to it) did not answer; try again
+
+Adapters translate into these at the border; nothing above an adapter sees the exceptions of a client library.
+Response bodies may hold payloads and secrets: texts are cut, and only ``Status`` messages are used.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+TEXT_LIMIT = 256
+
+
+class CairnError(Exception):
+    """Everything Cairn raises on purpose."""
+
+
+@dataclass(frozen=True, slots=True)
+class Violation:
+    """One thing wrong in a resource: where (a field path such as ``spec.jobs[2].when``) and what to do about it."""
+
+    field: str
+    message: str
+
+    def __str__(self) -> str:
+        return f"{self.field}: {self.message}"
+
+
+class InvalidSpec(CairnError):
+    """What the user wrote cannot run. Carries every violation, not only the first."""
+
+    def __init__(self, violations: tuple[Violation, ...]) -> None:
+        super().__init__("; ".join(map(str, violations)))
+        self.violations = violations
+
+
+class ApiError(CairnError):
+    """The API server answered with something else than success."""
+
+    def __init__(self, message: str, *, status: int = 0, reason: str = "", retry_after: float | None = None) -> None:
+        super().__init__(message[:TEXT_LIMIT])
+        self.status = status
+        self.reason = reason
+        self.retry_after = retry_after
+
+
+class Conflict(ApiError):
+    """409 on an update: the object has changed since it was read."""
+
+
+class AlreadyExists(ApiError):
+    """409 on a create: the name is taken."""
+
+
+class Gone(ApiError):
+    """404: there is no such object."""
+
+
+class Refused(ApiError):
+    """403 or 429: not now (quota, admission, rights, rate); it may pass later without a change of the request."""
+
+
+class Rejected(ApiError):
+    """400, 413 or 422: the request itself is wrong and will be wrong next time."""
+
+
+class Unavailable(ApiError):
+    """No answer, or 5xx: nothing is known about whether the request took effect."""

@@ -1,0 +1,37 @@
+"""Liveness and readiness, as a kubelet asks for them."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+
+from aiohttp import web
+
+from cairn.app.operator import Operator
+from cairn.config import Settings
+
+
+@contextlib.asynccontextmanager
+async def serve_health(settings: Settings, operator: Operator, ready: asyncio.Event) -> AsyncIterator[None]:
+    """Serve /livez (the loop turns) and /readyz (the watches have begun) while the context lasts."""
+    if not settings.health_port:
+        yield
+        return
+
+    async def livez(_: web.Request) -> web.Response:
+        return web.json_response({"alive": operator.alive()}, status=200 if operator.alive() else 503)
+
+    async def readyz(_: web.Request) -> web.Response:
+        status = 200 if ready.is_set() else 503
+        return web.json_response({"ready": ready.is_set(), **operator.describe()}, status=status)
+
+    app = web.Application()
+    app.add_routes([web.get("/livez", livez), web.get("/readyz", readyz)])
+    runner = web.AppRunner(app, access_log=None)
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, settings.health_host, settings.health_port).start()
+        yield
+    finally:
+        await runner.cleanup()

@@ -1,0 +1,123 @@
+"""Every Kopf decorator of Cairn, and the process around them.
+
+Kopf watches; Cairn decides. No `on.create`, `on.update`, timer, daemon or Kopf patch is used: their annotations break
+at 256 KiB, and their writes name no resourceVersion. The index functions only feed Cairn's own views; being indices,
+they make Kopf wait with the handlers until everything that exists has been listed once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from typing import Any
+
+import kopf
+
+from cairn import names
+from cairn.adapters.clock import system_clock
+from cairn.adapters.kube.api import connect
+from cairn.adapters.kube.cluster import KubeCluster
+from cairn.app.operator import Operator
+from cairn.config import Settings
+from cairn.handlers.health import serve_health
+
+logger = logging.getLogger(__name__)
+
+_EXECUTIONS = (names.GROUP, names.VERSION, names.EXECUTIONS)
+_JOBS = ("batch", "v1", "jobs")
+_PODS = ("", "v1", "pods")
+
+
+class _NoDiffs(kopf.DiffBaseStorage):
+    """Kopf compares each event's object with an earlier one; nothing here uses that, and large objects make it slow."""
+
+    def build(self, *, body: Any, extra_fields: Any = None, ignored_fields: Any = None) -> Any:
+        return {}
+
+    def fetch(self, *, body: Any) -> Any:
+        return None
+
+    def store(self, *, body: Any, patch: Any, essence: Any) -> None:
+        return None
+
+
+def configure(settings: kopf.OperatorSettings) -> None:
+    """What Kopf leaves to chance, or defaults for other kinds of operator."""
+    settings.persistence.finalizer = f"{names.GROUP}/kopf"
+    settings.persistence.diffbase_storage = _NoDiffs()
+    settings.posting.enabled = False
+    settings.queueing.worker_limit = None  # with indices, a limit can lock up the start
+    settings.watching.server_timeout = 600
+    settings.watching.client_timeout = 660
+    settings.watching.connect_timeout = 10
+    settings.watching.inactivity_timeout = 70
+    settings.networking.request_timeout = 30
+    for resource in (_JOBS, _PODS):
+        settings.watching.label_selectors[resource] = names.LABEL_EXECUTION_UID
+
+
+def registry_for(operator: Operator) -> kopf.OperatorRegistry:
+    """The handlers that feed an operator."""
+    registry = kopf.OperatorRegistry()
+    ours = {names.LABEL_EXECUTION_UID: kopf.PRESENT}
+
+    @kopf.on.login(registry=registry)
+    async def login(**kwargs: Any) -> Any:
+        return kopf.login_via_client(**kwargs)
+
+    @kopf.on.startup(registry=registry)
+    async def startup(settings: kopf.OperatorSettings, **_: Any) -> None:
+        configure(settings)
+
+    @kopf.index(*_EXECUTIONS, registry=registry)
+    async def seen_executions(body: kopf.Body, **_: Any) -> None:
+        operator.see_execution(dict(body))
+
+    @kopf.index(*_JOBS, labels=ours, registry=registry)
+    async def seen_jobs(body: kopf.Body, **_: Any) -> None:
+        operator.see_job(dict(body))
+
+    @kopf.index(*_PODS, labels=ours, registry=registry)
+    async def seen_pods(body: kopf.Body, **_: Any) -> None:
+        operator.see_pod(dict(body))
+
+    @kopf.on.event(*_EXECUTIONS, registry=registry)
+    async def execution_changed(event: kopf.RawEvent, **_: Any) -> None:
+        operator.execution_changed(event["object"], deleted=event["type"] == "DELETED")
+
+    @kopf.on.event(*_JOBS, labels=ours, registry=registry)
+    async def job_changed(event: kopf.RawEvent, **_: Any) -> None:
+        operator.job_changed(event["object"], deleted=event["type"] == "DELETED")
+
+    @kopf.on.event(*_PODS, labels=ours, registry=registry)
+    async def pod_changed(event: kopf.RawEvent, **_: Any) -> None:
+        operator.pod_changed(event["object"], deleted=event["type"] == "DELETED")
+
+    return registry
+
+
+async def serve(settings: Settings, *, stop: asyncio.Event) -> None:
+    """Run the operator until `stop` is set."""
+    api = await connect()
+    operator = Operator(KubeCluster(api), system_clock, settings)
+    ready = asyncio.Event()
+    work = asyncio.create_task(operator.run())
+    watch = asyncio.create_task(
+        kopf.operator(
+            registry=registry_for(operator), settings=kopf.OperatorSettings(), standalone=True, ready_flag=ready,
+            stop_flag=stop, clusterwide=not settings.namespaces, namespaces=settings.namespaces,
+        )
+    )  # fmt: skip
+    try:
+        async with serve_health(settings, operator, ready):
+            done, _ = await asyncio.wait({work, watch}, return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                task.result()
+    finally:
+        work.cancel()
+        watch.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.gather(work, watch, return_exceptions=True)
+        await api.close()
+        logger.info("stopped")

@@ -1,0 +1,102 @@
+"""Every word that other programs or people see: groups, labels, annotations, reasons, condition types.
+
+A reason is CamelCase and stable: people write alerts and `kubectl wait` on it. Messages are prose and may change.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+GROUP: Final = "cairn.dev"
+VERSION: Final = "v1alpha1"
+API_VERSION: Final = f"{GROUP}/{VERSION}"
+EXECUTIONS: Final = "dagexecutions"
+RESULTS: Final = "jobresults"
+EXECUTION_KIND: Final = "DAGExecution"
+RESULT_KIND: Final = "JobResult"
+
+# Field managers: one for what the operator observes, one for the single thing it writes in a spec (a pause).
+MANAGER: Final = "cairn-operator"
+PAUSE_MANAGER: Final = "cairn-pause"
+
+# Labels on Kubernetes Jobs, pods, results and inputs.
+LABEL_EXECUTION: Final = f"{GROUP}/execution"
+LABEL_EXECUTION_UID: Final = f"{GROUP}/execution-uid"
+LABEL_JOB: Final = f"{GROUP}/job"
+LABEL_ATTEMPT: Final = f"{GROUP}/attempt"
+LABEL_MANAGED_BY: Final = "app.kubernetes.io/managed-by"
+
+# Annotations on Kubernetes Jobs.
+ANNOTATION_DEFINITION: Final = f"{GROUP}/definition"
+ANNOTATION_HELD: Final = f"{GROUP}/held-at-generation"
+
+MAIN_CONTAINER: Final = "main"
+VOLUME: Final = "cairn"
+MOUNT_PATH: Final = "/cairn"
+
+# Bounds of the API (see the descriptions in crds/).
+MESSAGE_LIMIT: Final = 256
+RECORDED_REQUESTS: Final = 200
+OUTPUTS_LIMIT: Final = 64 * 1024
+INLINE_INPUTS_LIMIT: Final = 32 * 1024
+OBJECT_LIMIT: Final = 1_200_000
+LOG_TAIL_LINES: Final = 50
+LOG_TAIL_BYTES: Final = 8 * 1024
+
+# Why an execution is in its phase.
+ALL_JOBS_DONE: Final = "AllJobsDone"
+JOB_FAILED: Final = "JobFailed"
+TIMED_OUT: Final = "TimedOut"
+CANCELLED: Final = "Cancelled"
+WORKING: Final = "Working"
+NOT_ACCEPTED: Final = "NotAccepted"
+
+# Why a spec is not accepted.
+INVALID: Final = "Invalid"
+TOO_LARGE: Final = "TooLarge"
+ACCEPTED: Final = "Accepted"
+
+# Why a job is in its state.
+LAUNCHING: Final = "Launching"
+LAUNCH_REFUSED: Final = "LaunchRefused"
+LAUNCH_REJECTED: Final = "LaunchRejected"
+HELD: Final = "Held"
+ON_HOLD: Final = "OnHold"
+STOPPING: Final = "Stopping"
+STOPPED: Final = "Stopped"
+BACKOFF: Final = "Backoff"
+WAITING: Final = "Waiting"
+UNSCHEDULABLE: Final = "Unschedulable"
+SUSPENDED: Final = "Suspended"
+NODE_UNREACHABLE: Final = "NodeUnreachable"
+READING_OUTPUTS: Final = "ReadingOutputs"
+FETCHING_INPUTS: Final = "FetchingInputs"
+ERROR: Final = "Error"
+TIMEOUT: Final = "Timeout"
+POD_DELETED: Final = "PodDeleted"
+JOB_DELETED: Final = "JobDeleted"
+JOB_FAILED_WITHOUT_POD: Final = "JobFailedWithoutPod"
+SECOND_POD: Final = "SecondPod"
+NAME_TAKEN: Final = "NameTaken"
+RESULT_LOST: Final = "ResultLost"
+INPUT_LOST: Final = "InputLost"
+INPUTS_TOO_LARGE: Final = "InputsTooLarge"
+CONDITION_FAILED: Final = "ConditionFailed"
+CONDITION_FALSE: Final = "ConditionFalse"
+TEMPLATE_FAILED: Final = "TemplateFailed"
+DEPENDENCY_FAILED: Final = "DependencyFailed"
+DEPENDENCY_SKIPPED: Final = "DependencySkipped"
+NOTHING_FAILED: Final = "NothingFailed"
+EXECUTION_FAILING: Final = "ExecutionFailing"
+COMPLETED_BY_HAND: Final = "CompletedByHand"
+SKIPPED_BY_HAND: Final = "SkippedByHand"
+
+# Condition types.
+CONDITION_ACCEPTED: Final = "Accepted"
+CONDITION_PAUSED: Final = "Paused"
+CONDITION_SUCCEEDED: Final = "Succeeded"
+CONDITION_FINISHED: Final = "Finished"
+CONDITION_EDITS_IGNORED: Final = "EditsIgnored"
+# What kstatus reads (kubernetes-sigs/cli-utils, pkg/kstatus): both are True only while things are abnormal.
+CONDITION_RECONCILING: Final = "Reconciling"
+CONDITION_STALLED: Final = "Stalled"
