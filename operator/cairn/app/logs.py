@@ -34,12 +34,12 @@ async def keep_log_tail(cluster: Cluster, result: dict[str, Any], pod: KubePod) 
         return  # the pod, its node or its log is gone; nothing depends on the tail
     if not tail.strip():
         return
+    status = {"logTail": tail}
     try:
-        await cluster.create(result)
+        await cluster.create(result | {"status": status})
     except AlreadyExists:
-        pass
-    metadata = result["metadata"]
-    await cluster.patch_result_status(metadata["namespace"], metadata["name"], {"logTail": tail})
+        metadata = result["metadata"]
+        await cluster.patch_result_status(metadata["namespace"], metadata["name"], status)
 
 
 async def _tail(cluster: Cluster, namespace: str, pod: KubePod) -> str:

@@ -28,43 +28,48 @@ class Operator:
         self._reconciler = Reconciler(cluster, self._views, clock, self._events)
         self._queue: WorkQueue[Key] = WorkQueue(self._reconciler.reconcile, workers=settings.workers)
         self._reconciler.enqueue = self._queue.add
+        self._listed = asyncio.Event()
         self._beat = 0.0
 
-    # --- What the watches bring. None of it carries meaning: each leads to one more look at an execution.
+    # --- What the watches bring. None of it carries meaning: what is new leads to one more look at an execution.
 
     def see_execution(self, body: Mapping[str, Any]) -> None:
-        """Take in an execution."""
-        self._views.see_execution(body)
+        """Take in an execution that was created or has changed."""
+        if (key := self._views.see_execution(body)) is not None:
+            self._queue.add(key)
 
     def see_job(self, body: Mapping[str, Any]) -> None:
-        """Take in a Kubernetes Job."""
-        self._views.see_job(body)
+        """Take in a Kubernetes Job that was created or has changed."""
+        self._look_at(self._views.see_job(body))
 
     def see_pod(self, body: Mapping[str, Any]) -> None:
-        """Take in a pod."""
-        self._views.see_pod(body)
+        """Take in a pod that was created or has changed."""
+        self._look_at(self._views.see_pod(body))
 
-    def execution_changed(self, body: Mapping[str, Any], *, deleted: bool) -> None:
-        """An execution was created, changed or deleted."""
-        meta = body["metadata"]
-        if deleted:
-            self._views.forget_execution(meta["uid"])
-            self._events.forget(meta["uid"])
-        else:
-            self._queue.add(Key(meta["namespace"], meta["name"], meta["uid"]))
+    def forget_execution(self, body: Mapping[str, Any]) -> None:
+        """An execution was deleted."""
+        self._views.forget_execution(body["metadata"]["uid"])
+        self._events.forget(body["metadata"]["uid"])
 
-    def job_changed(self, body: Mapping[str, Any], *, deleted: bool) -> None:
-        """A Kubernetes Job was created, changed or deleted."""
-        job = self._views.forget_job(body) if deleted else self._views.see_job(body)
-        self._look_at(job.execution_uid)
+    def forget_job(self, body: Mapping[str, Any]) -> None:
+        """A Kubernetes Job was deleted."""
+        self._look_at(self._views.forget_job(body))
 
-    def pod_changed(self, body: Mapping[str, Any], *, deleted: bool) -> None:
-        """A pod was created, changed or deleted."""
-        pod = self._views.forget_pod(body) if deleted else self._views.see_pod(body)
-        self._look_at(pod.execution_uid)
+    def forget_pod(self, body: Mapping[str, Any]) -> None:
+        """A pod was deleted."""
+        self._look_at(self._views.forget_pod(body))
 
-    def _look_at(self, uid: str) -> None:
-        if (view := self._views.execution(uid)) is not None:
+    @property
+    def begun(self) -> bool:
+        """Whether the work has begun."""
+        return self._listed.is_set()
+
+    def begin(self) -> None:
+        """Everything that exists has been seen once: the work may begin."""
+        self._listed.set()
+
+    def _look_at(self, uid: str | None) -> None:
+        if uid is not None and (view := self._views.execution(uid)) is not None:
             self._queue.add(view.key)
 
     # --- The process
@@ -73,7 +78,7 @@ class Operator:
         """Work until cancelled."""
         try:
             async with asyncio.TaskGroup() as group:
-                group.create_task(self._queue.run())
+                group.create_task(self._work())
                 group.create_task(self._events.run())
                 group.create_task(self._resync())
                 group.create_task(self._heartbeat())
@@ -87,6 +92,10 @@ class Operator:
     def describe(self) -> dict[str, int]:
         """How much is known and waiting, for the readiness page."""
         return {"executions": len(self._views.keys()), "queued": self._queue.depth()}
+
+    async def _work(self) -> None:
+        await self._listed.wait()
+        await self._queue.run()
 
     async def _heartbeat(self) -> None:
         while True:

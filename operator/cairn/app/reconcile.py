@@ -86,8 +86,7 @@ class Reconciler:
             self._views.forget_execution(key.uid)
             return None
         if body["metadata"]["uid"] != key.uid:
-            self._views.forget_execution(key.uid)
-            self.enqueue(self._views.see_execution(body))
+            self._views.forget_execution(key.uid)  # its successor has events of its own
             return None
         self._views.see_execution(body)
         return 0.0

@@ -112,13 +112,13 @@ class Views:
 
     # --- Executions
 
-    def see_execution(self, body: Mapping[str, Any]) -> Key:
-        """Take in a DAGExecution as an event or an answer shows it."""
+    def see_execution(self, body: Mapping[str, Any]) -> Key | None:
+        """Take in a DAGExecution as an event or an answer shows it; its key, or None where that is nothing new."""
         meta = body["metadata"]
         key = Key(meta["namespace"], meta["name"], meta["uid"])
         old = self._executions.get(key.uid)
         if old is not None and int(old.resource_version) >= int(meta["resourceVersion"]):
-            return key
+            return None
         self._executions[key.uid] = _view(key, body, old)
         return key
 
@@ -148,35 +148,39 @@ class Views:
         """What has been seen of an execution's attempts, to be noted in."""
         return self._seen.setdefault(uid, _Seen())
 
-    def see_job(self, body: Mapping[str, Any]) -> KubeJob:
-        """Take in a Kubernetes Job."""
+    def see_job(self, body: Mapping[str, Any]) -> str | None:
+        """Take in a Kubernetes Job; the UID of its execution, or None where a plan would see nothing new."""
         job = kube_job(body)
         seen = self.seen(job.execution_uid)
         old = seen.jobs.get(job.name)
-        if old is None or old.uid != job.uid or int(old.resource_version) < int(job.resource_version):
-            seen.jobs[job.name] = job
-            seen.absent.pop(job.name, None)
-            seen.refused.pop(job.name, None)
-        return job
+        if old is not None and old.uid == job.uid and int(old.resource_version) >= int(job.resource_version):
+            return None
+        seen.jobs[job.name] = job
+        seen.absent.pop(job.name, None)
+        seen.refused.pop(job.name, None)
+        unchanged = old is not None and replace(old, resource_version=job.resource_version) == job
+        return None if unchanged else job.execution_uid
 
-    def forget_job(self, body: Mapping[str, Any]) -> KubeJob:
-        """A Kubernetes Job was deleted."""
+    def forget_job(self, body: Mapping[str, Any]) -> str:
+        """A Kubernetes Job was deleted; the UID of its execution."""
         job = kube_job(body)
         seen = self._seen.get(job.execution_uid)
         if seen is not None and (known := seen.jobs.get(job.name)) is not None and known.uid == job.uid:
             del seen.jobs[job.name]
-        return job
+        return job.execution_uid
 
-    def see_pod(self, body: Mapping[str, Any]) -> KubePod:
-        """Take in a pod of one of our Kubernetes Jobs."""
+    def see_pod(self, body: Mapping[str, Any]) -> str | None:
+        """Take in a pod of a Kubernetes Job; the UID of its execution, or None where a plan would see nothing new."""
         pod = kube_pod(body)
         seen = self.seen(pod.execution_uid)
-        seen.pods.setdefault(pod.job_name, {})[pod.uid] = pod
+        pods = seen.pods.setdefault(pod.job_name, {})
+        unchanged = pods.get(pod.uid) == pod
+        pods[pod.uid] = pod
         seen.absent_pods.pop(pod.job_name, None)
-        return pod
+        return None if unchanged else pod.execution_uid
 
-    def forget_pod(self, body: Mapping[str, Any]) -> KubePod:
-        """A pod object is gone. How its containers ended remains a fact, and is remembered."""
+    def forget_pod(self, body: Mapping[str, Any]) -> str:
+        """A pod object is gone; the UID of its execution. How its containers ended stays a fact, and is remembered."""
         pod = kube_pod(body)
         seen = self._seen.get(pod.execution_uid)
         if seen is not None and (pods := seen.pods.get(pod.job_name)) is not None:
@@ -184,7 +188,7 @@ class Views:
                 pods[pod.uid] = pod
             else:
                 pods.pop(pod.uid, None)
-        return pod
+        return pod.execution_uid
 
     def note_absent(self, uid: str, name: str, now: datetime, *, pods: bool) -> None:
         """A live read did not find the Kubernetes Job (or any pod of it)."""

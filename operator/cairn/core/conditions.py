@@ -7,12 +7,13 @@ What follows was measured with cel-expr-python 0.1.3:
    chained `map`s that join a string took 41 s and 9 GB, one `map` over 10,000 elements 6 s and 1.6 GB. Hence an
    expression has at most 1,024 characters; a loop (`all`, `exists`, `exists_one`, `map`, `filter`) stands alone
    between `&&`, `||`, `?` and `:`, never in or on another loop; an expression with a loop may not use `+`; and
-   (longest container) x (size of the data) x (operations) stays under 10 million, which takes about 3 s at worst.
+   (longest container) x (size of the data) x (tokens of the expression) stays under 20 million: 3 s at worst.
 2. A regular expression of 900 characters held the CPU for 20 s on a text of 64 KiB. Hence `matches` takes a
    literal of at most 100 characters without `{`: 0.2 s at worst.
-3. Data nested 10,000 deep crashes the process (1,000 does not). Hence data is refused below 100 levels.
-4. An integer beyond 64 bits is an error wherever it is read, a lone surrogate raises, and anything but exact dicts and
-   lists is refused. Hence data is copied: such integers become the nearest double, surrogates U+FFFD.
+3. Data nested 10,000 deep crashes the process (1,000 does not). Hence data is refused below 200 levels.
+4. An integer beyond 64 bits is an error wherever it is read, a string ends at U+0000 ("a\\0b" == "a"), a lone surrogate
+   raises, and anything but exact dicts and lists is refused. Hence data is copied: such integers become the nearest
+   double, such characters U+FFFD.
 5. 1 == 1.0, null and NaN are as in CEL elsewhere; a missing key is an error, which `has()` avoids.
 """
 
@@ -31,10 +32,10 @@ from cairn.errors import TEXT_LIMIT, CairnError
 
 MAX_LENGTH = 1024
 MAX_PATTERN = 100
-MAX_DEPTH = 100
-MAX_WORK = 10_000_000
+MAX_DEPTH = 200  # outputs may be nested 100 deep
+MAX_WORK = 20_000_000
 MAX_ITERATIONS = 10_000  # CEL's own
-MATCH_WEIGHT = 1000  # a regular expression costs about a thousand comparisons of the same text
+MATCH_COST = 150  # for each character that a pattern is matched with
 
 _MAP = cel.Type.Map(cel.Type.STRING, cel.Type.DYN)
 _ENV = cel.NewEnv(variables={"params": _MAP, "jobs": _MAP})
@@ -42,23 +43,31 @@ _ENV = cel.NewEnv(variables={"params": _MAP, "jobs": _MAP})
 _TOKEN = re.compile(
     r"""(?P<skip>\s+|//[^\n]*)
     |(?P<raw>(?i:rb?|br)(?:\"{3}.*?\"{3}|'{3}.*?'{3}|"[^"\n]*"|'[^'\n]*'))
-    |(?P<string>[bB]?(?:\"{3}(?:\\.|.)*?\"{3}|'{3}(?:\\.|.)*?'{3}|"(?:\\.|[^"\\\n])*"|'(?:\\.|[^'\\\n])*'))
+    |(?P<string>[bB]?(?:\"{3}(?:\\.|[^\\])*?\"{3}|'{3}(?:\\.|[^\\])*?'{3}|"(?:\\.|[^"\\\n])*"|'(?:\\.|[^'\\\n])*'))
     |(?P<number>\d[\w.]*)
     |(?P<name>\w+)
     |(?P<operator>&&|\|\||[=!<>]=|.)""",
     re.VERBOSE | re.DOTALL,
 )
-_LOOPS = frozenset({"all", "exists", "exists_one", "map", "filter"})
+_MACROS = frozenset({"all", "exists", "exists_one", "map", "filter"})
 _SEPARATORS = frozenset({"&&", "||", "?", ":"})
 _OPENING, _CLOSING = frozenset("([{"), frozenset(")]}")
 _NOISE = re.compile(r"^(?:[A-Z_]+: )*(?:<input>:(?:-1:-1: )?)?| \[[A-Z_]+\]$")
 _HINT = "compute the value in a job and hand it out"
-_SURROGATE = re.compile("[\ud800-\udfff]")
-_OPERATIONS = frozenset({"==", "!=", "<", "<=", ">", ">=", "in", "(", "["})
+_BROKEN = re.compile("[\0\ud800-\udfff]")
 
 
 class ConditionError(CairnError):
     """A condition that cannot be compiled or judged; the message is one line."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Loops:
+    """What an expression with loops may do per element."""
+
+    elements: int  # of literal lists and maps, at most
+    tokens: int
+    patterns: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +77,7 @@ class Condition:
     expression: str
     references: frozenset[str]  # job ids that it names
     sees_all: bool  # it also uses `jobs` as a whole, as in jobs.exists(…)
-    weight: int  # how many operations it has if it loops, else 0
+    loops: _Loops | None  # what bounds its cost, if it loops
     program: cel.Expression = field(repr=False, compare=False)
 
 
@@ -78,8 +87,8 @@ def compile(expression: str) -> Condition:
     if len(expression) > MAX_LENGTH:
         raise ConditionError(f"is {len(expression)} characters long, at most {MAX_LENGTH} are allowed")
     tokens = _tokens(expression)
-    if "`" in tokens or _SURROGATE.search(expression):
-        raise ConditionError("contains ` or broken Unicode: write unusual names as ['name']")
+    if "`" in tokens or _BROKEN.search(expression):
+        raise ConditionError("contains `, U+0000 or broken Unicode: write unusual names as ['name']")
     try:
         program = _ENV.compile(expression)
     except RuntimeError as error:
@@ -88,14 +97,15 @@ def compile(expression: str) -> Condition:
         raise ConditionError(f"must come to true or false, but comes to {_name(program.return_type())}")
     _check_patterns(tokens)
     named, whole = _named(tokens)
-    return Condition(expression, named, whole, _weight(tokens), program)
+    return Condition(expression, named, whole, _loops(tokens), program)
 
 
 def evaluate(condition: Condition, *, params: Mapping[str, Any], jobs: Mapping[str, Any]) -> bool:
     """Judge a condition; `jobs` holds state, outputs, exitCode, attempt and reason of each direct dependency."""
     seen = {job: jobs[job] for job in jobs if condition.sees_all or job in condition.references}
     data = {"params": _copy(params, 0), "jobs": _copy(seen, 0)}
-    _check_work(condition, data)
+    if condition.loops:
+        _check_work(condition.loops, data)
     try:
         result = condition.program.eval(data=data)
     except RuntimeError as error:
@@ -155,14 +165,14 @@ def _check_patterns(tokens: Sequence[str]) -> None:
             raise ConditionError("the pattern of matches() cannot use {…} or character codes: write the repetition out")
 
 
-def _weight(tokens: Sequence[str]) -> int:
-    """How many operations an expression with loops has; raises if its loops could multiply."""
+def _loops(tokens: Sequence[str]) -> _Loops | None:
+    """What bounds the cost of an expression with loops; raises if its loops could multiply."""
     depth = loops = total = 0
     for before, token, after in zip(("", *tokens), tokens, (*tokens[1:], ""), strict=False):
         depth += (token in _OPENING) - (token in _CLOSING)
         if depth == 0 and token in _SEPARATORS:
             loops = 0
-        if before == "." and token in _LOOPS and after == "(":
+        if before == "." and token in _MACROS and after == "(":
             loops, total = loops + 1, total + 1
         if loops > 1:
             raise ConditionError(
@@ -170,37 +180,36 @@ def _weight(tokens: Sequence[str]) -> int:
                 f" && or || outside of all brackets, or {_HINT}"
             )
     if not total:
-        return 0
+        return None
     if "+" in tokens:
         raise ConditionError(f"an expression with a loop cannot use +: {_HINT}")
-    return sum(token in _OPERATIONS for token in tokens) + MATCH_WEIGHT * tokens.count("matches")
+    return _Loops(tokens.count(",") + 1, len(tokens), tokens.count("matches"))
 
 
-def _check_work(condition: Condition, data: Mapping[str, Any]) -> None:
-    if not condition.weight:
-        return
-    size = 0
-    longest = MAX_LENGTH // 2  # a literal list in the expression itself
+def _check_work(loops: _Loops, data: Mapping[str, Any]) -> None:
+    size, elements, characters = 0, loops.elements, MAX_LENGTH
     waiting: list[Any] = [data]
     while waiting:
         value = waiting.pop()
         size += 1
         if isinstance(value, str):
             size += len(value) // 64
+            characters = max(characters, len(value))
         elif isinstance(value, dict | list):
-            longest = max(longest, len(value))
+            elements = max(elements, len(value))
             waiting.extend(value.values() if isinstance(value, dict) else value)
-    if min(longest, MAX_ITERATIONS) * size * condition.weight > MAX_WORK:
+    per_element = loops.tokens * size + MATCH_COST * loops.patterns * characters
+    if min(elements, MAX_ITERATIONS) * per_element > MAX_WORK:
         raise ConditionError(f"a loop beside so much data ({size} values) takes too long: {_HINT}")
 
 
 def _copy(value: Any, depth: int) -> Any:
-    """What CEL can read safely: exact dicts and lists, no surrogates, no integer beyond 64 bits."""
+    """What CEL can read safely: exact dicts and lists, no broken strings, no integer beyond 64 bits."""
     if depth > MAX_DEPTH:
         raise ConditionError(f"the data is nested deeper than {MAX_DEPTH} levels")
     match value:
         case str():
-            return _SURROGATE.sub("\ufffd", value)
+            return _BROKEN.sub("\ufffd", value)
         case bool() | None | float():
             return value
         case int():

@@ -226,13 +226,19 @@ def _ended(draft: Draft, record: JobRecord, job: JobSpec, ended: Ended) -> None:
     draft.put(concluded.record)
     if ended.outputs is not None:
         draft.outputs[ended.outputs.digest] = ended.outputs
-    result = manifests.result(draft.identity, concluded.attempt, ended.outputs, concluded.said)
+    result = manifests.result(draft.identity, concluded.attempt, ended.outputs, _said(ended, concluded.said))
     if ended.outputs is not None or ended.kind is not EndKind.SUCCESS:
         draft.before.append(SaveResult(result, ended.outputs))
     if ended.pod is not None:
         draft.after.append(KeepLogTail(result, ended.pod))
     if ended.kind is not EndKind.SUCCESS and ended.job is not None and _could_start_again(ended.job):
         draft.after.append(StopJob(ended.job.name, ended.job.uid))
+
+
+def _said(ended: Ended, message: str) -> str:
+    """The whole of what a failed container said, of which the record keeps a line; else why the attempt ended."""
+    pod = ended.pod
+    return pod.termination_message.strip() if pod and pod.exit_code and pod.termination_message.strip() else message
 
 
 def _could_start_again(job: KubeJob) -> bool:

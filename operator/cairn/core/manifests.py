@@ -23,6 +23,7 @@ from cairn.core.times import format_time
 
 Manifest = dict[str, Any]
 
+_SAID_LIMIT = 4096
 _PART_LIMIT = 900_000  # an object's data must stay below 1 MiB
 
 
@@ -252,7 +253,7 @@ def result(identity: Identity, record: JobRecord, given: Outputs | None, said: s
     """The JobResult of an ended attempt: its outputs exactly as written, or how and why it failed."""
     spec: Manifest = {
         "execution": identity.name, "executionUid": identity.uid, "job": record.id, "attempt": record.attempt,
-        "reason": record.reason, "message": said,
+        "state": record.state.value, "reason": record.reason, "message": said[:_SAID_LIMIT],
         "startedAt": format_time(record.started_at) if record.started_at else None,
         "finishedAt": format_time(record.finished_at) if record.finished_at else None,
         "exitCode": record.exit_code,

@@ -2,7 +2,7 @@
 
 Rules:
 
-1. Maps merge, and null takes away what lies under it. Other values replace what lies under them.
+1. null is not set. Maps merge; other values replace what lies under them.
 2. Lists of named things merge by name (volumeMounts by mountPath): containers field by field, everything else whole,
    since a variable or a volume made of two halves is none. Other lists replace.
 3. The main container is the one called `main`, else the first, else a new one called `main`.
@@ -14,7 +14,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-MAIN = "main"
+from cairn.names import MAIN_CONTAINER
+
 SHORT_FORM = ("image", "command", "args", "env", "resources")
 
 _KEYS = {
@@ -28,14 +29,19 @@ _KEYS = {
 _DEEP = frozenset({"containers", "initContainers"})
 
 
+def without_nulls(value: Any) -> Any:
+    """A copy in which what is null is not there."""
+    if isinstance(value, dict):
+        return {key: without_nulls(item) for key, item in value.items() if item is not None}
+    return [without_nulls(item) for item in value] if isinstance(value, list) else value
+
+
 def merge(under: Any, over: Any, field: str = "") -> Any:
-    """`over` laid on `under`; `field` is the name that both stand under."""
-    if isinstance(over, dict):
-        merged = dict(under) if isinstance(under, dict) else {}
-        merged.update((key, merge(merged.get(key), value, key)) for key, value in over.items())
-        return {key: value for key, value in merged.items() if value is not None}
-    if isinstance(over, list) and field in _KEYS:
-        return _merge_named(under or [], over, field)
+    """`over` laid on `under`, both free of nulls; `field` is the name that both stand under."""
+    if isinstance(under, dict) and isinstance(over, dict):
+        return {**under, **{key: merge(under.get(key), value, key) for key, value in over.items()}}
+    if isinstance(under, list) and isinstance(over, list) and field in _KEYS:
+        return _merge_named(under, over, field)
     return over
 
 
@@ -45,7 +51,7 @@ def pod_template(defaults: Mapping[str, Any], job: Mapping[str, Any]) -> dict[st
     spec = template.get("spec", {})
     containers = spec.get("containers", [])
     names = [container["name"] for container in containers]
-    name = MAIN if MAIN in names or not names else names[0]
+    name = MAIN_CONTAINER if MAIN_CONTAINER in names or not names else names[0]
     main: dict[str, Any] = {"name": name}
     for layer in (defaults, job):
         main = merge(merge(main, _own(layer, name)), short_form(layer))
@@ -67,5 +73,5 @@ def _merge_named(under: list[dict[str, Any]], over: list[dict[str, Any]], field:
     key = _KEYS[field]
     merged = {item[key]: item for item in under}
     for item in over:
-        merged[item[key]] = merge(merged.get(item[key]) if field in _DEEP else None, item)
+        merged[item[key]] = merge(merged.get(item[key]), item) if field in _DEEP else item
     return list(merged.values())

@@ -184,8 +184,9 @@ def kube_job(body: Mapping[str, Any]) -> KubeJob:
         failed="Failed" in true,
         failing=failing.get("reason", ""),
         failure_message=failing.get("message", ""),
-        active=status.get("active") or 0,
-        terminating=status.get("terminating") or 0,
+        # Counts matter only while suspended; left out otherwise, they do not make a look at the execution necessary.
+        active=(status.get("active") or 0) if spec.get("suspend") else 0,
+        terminating=(status.get("terminating") or 0) if spec.get("suspend") else 0,
         deleting="deletionTimestamp" in meta,
     )
 

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
@@ -22,8 +23,9 @@ from hashlib import sha256
 from typing import Any, NoReturn
 
 from cairn.errors import CairnError
+from cairn.names import OUTPUTS_LIMIT
 
-LIMIT = 64 * 1024
+LIMIT = OUTPUTS_LIMIT
 MESSAGE_LIMIT = 4096  # what the kubelet reads of one container's termination message
 POD_MESSAGE_LIMIT = 12288  # what it leaves for all containers of a pod, in equal shares
 MAX_DEPTH = 100
@@ -108,6 +110,9 @@ class LogBlockParser:
 
     def feed(self, chunk: bytes) -> None:
         """Take the next piece of the log, which need not end with a line."""
+        if self._block is None and b"\n" in chunk and BEGIN not in self._line + chunk:
+            self._line.clear()  # the usual case, made fast: no line that ends here is a marker
+            chunk = chunk[chunk.rindex(b"\n") + 1 :]
         first, *others = chunk.split(b"\n")
         self._add(first)
         for piece in others:
@@ -180,17 +185,16 @@ def _int(text: str) -> int:
 def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     value = dict(pairs)
     if len(value) < len(pairs):
-        names = [name for name, _ in pairs]
-        twice = next(name for name in value if names.count(name) > 1)
+        twice = Counter(name for name, _ in pairs).most_common(1)[0][0]
         raise ValueError(f"contain the key {twice[:63]!r} twice in one object")
     return value
 
 
 def _deeper_than(limit: int, value: Any) -> bool:
     layer = [value]
-    for _ in range(limit + 1):
+    for _ in range(limit):
         layer = [child for item in layer for child in _children(item)]
-    return bool(layer)
+    return any(isinstance(item, dict | list) for item in layer)
 
 
 def _children(value: Any) -> Iterable[Any]:

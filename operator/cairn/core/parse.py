@@ -20,8 +20,7 @@ from typing import Any
 
 from cairn.core import conditions, podrules, schema, templates
 from cairn.core.graph import find_cycles
-from cairn.core.merge import merge, pod_template, short_form
-from cairn.core.outputs import LIMIT
+from cairn.core.merge import merge, pod_template, short_form, without_nulls
 from cairn.core.schema import field_path
 from cairn.core.spec import (
     Cancel,
@@ -36,6 +35,7 @@ from cairn.core.spec import (
     RunOn,
 )
 from cairn.errors import InvalidSpec, Violation
+from cairn.names import OUTPUTS_LIMIT
 
 GROUP = "group:"
 MAX_SUGGESTIONS = 20  # looking for a similar id takes milliseconds among 2,000
@@ -111,7 +111,7 @@ def _parse(spec: Mapping[str, Any]) -> tuple[ExecutionSpec, list[Violation]]:
     entries = _entries(execution.jobs, violations)
     known = _Known(execution.jobs)
     depends_on = [_dependencies(entry, known, violations) for entry in entries]
-    layer = merge({}, defaults.raw)
+    layer = without_nulls(defaults.raw)
     jobs = [_job(entry, ids, layer) for entry, ids in zip(entries, depends_on, strict=True)]
     violations += chain(
         _outside(execution, known),
@@ -209,7 +209,7 @@ def _entries(jobs: Iterable[Any], violations: list[Violation]) -> list[_Entry]:
         reading = schema.read(schema.Job, raw, path)
         violations += reading.violations
         if reading.value is not None:
-            entries.append(_Entry(index, path, merge({}, reading.raw), reading.dropped, reading.value))
+            entries.append(_Entry(index, path, without_nulls(reading.raw), reading.dropped, reading.value))
     return entries
 
 
@@ -305,5 +305,5 @@ def _requests(requests: Sequence[schema.Request]) -> Iterator[Violation]:
             yield Violation(f"{path}.limit", f"has no meaning for {request.type}: leave it out")
         if request.type is not RequestType.COMPLETE and "outputs" in request.model_fields_set:
             yield Violation(f"{path}.outputs", f"has no meaning for {request.type}: leave it out")
-        if len(json.dumps(request.outputs, ensure_ascii=False).encode(errors="replace")) > LIMIT:
-            yield Violation(f"{path}.outputs", f"is larger than the {LIMIT} bytes that a job may hand out")
+        if len(json.dumps(request.outputs, ensure_ascii=False).encode(errors="replace")) > OUTPUTS_LIMIT:
+            yield Violation(f"{path}.outputs", f"is larger than the {OUTPUTS_LIMIT} bytes that a job may hand out")

@@ -10,13 +10,11 @@ from collections.abc import Iterator, Mapping
 from posixpath import normpath
 from typing import Any
 
-from cairn.core.merge import MAIN
 from cairn.core.schema import field_path
 from cairn.errors import Violation
+from cairn.names import GROUP, MAIN_CONTAINER, MOUNT_PATH, VOLUME
 
-PREFIX = "cairn.dev/"
-VOLUME = "cairn"
-DIRECTORY = "/cairn"
+PREFIX = f"{GROUP}/"
 VARIABLE_PREFIX = "CAIRN_"
 
 
@@ -40,7 +38,7 @@ def merged(template: Mapping[str, Any], timeout_seconds: int, path: str, *, shor
         for place, container in enumerate(spec.get(kind, [])):
             if not container.get("image"):
                 name = container["name"]
-                where = path if short and name == MAIN else field_path(pod_path, kind, place)
+                where = path if short and name == MAIN_CONTAINER else field_path(pod_path, kind, place)
                 yield Violation(f"{where}.image", f"container {name!r} has no image: set it here or in jobDefaults")
     if timeout_seconds and "activeDeadlineSeconds" in spec:
         yield Violation(
@@ -73,5 +71,5 @@ def _variables(container: Mapping[str, Any], path: str) -> Iterator[Violation]:
 
 def _mounts(container: Mapping[str, Any], path: str) -> Iterator[Violation]:
     for place, mount in enumerate(container.get("volumeMounts", [])):
-        if f"{normpath('/' + mount['mountPath'].lstrip('/'))}/".startswith(f"{DIRECTORY}/"):
-            yield Violation(f"{path}.volumeMounts[{place}].mountPath", f"{DIRECTORY} is Cairn's own: use another path")
+        if f"{normpath('/' + mount['mountPath'].lstrip('/'))}/".startswith(f"{MOUNT_PATH}/"):
+            yield Violation(f"{path}.volumeMounts[{place}].mountPath", f"{MOUNT_PATH} is Cairn's own: use another path")

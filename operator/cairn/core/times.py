@@ -17,5 +17,4 @@ def parse_time(text: str | None) -> datetime | None:
 
 def format_time(value: datetime) -> str:
     """`value` in UTC with milliseconds, such as ``2026-01-31T08:00:00.250Z``."""
-    utc = value.astimezone(UTC)
-    return f"{utc:%Y-%m-%dT%H:%M:%S}.{utc.microsecond // 1000:03d}Z"
+    return value.astimezone(UTC).isoformat(timespec="milliseconds")[:-6] + "Z"

@@ -1,8 +1,9 @@
 """Every Kopf decorator of Cairn, and the process around them.
 
 Kopf watches; Cairn decides. No `on.create`, `on.update`, timer, daemon or Kopf patch is used: their annotations break
-at 256 KiB, and their writes name no resourceVersion. The index functions only feed Cairn's own views; being indices,
-they make Kopf wait with the handlers until everything that exists has been listed once.
+at 256 KiB, and their writes name no resourceVersion. What is created or changed comes through index functions, which
+feed Cairn's own views: an index has Kopf hold back every other handler until all that exists has been listed once, and
+is called once an event. Deletions, which an index does not tell of, come through `on.event`.
 """
 
 from __future__ import annotations
@@ -57,10 +58,17 @@ def configure(settings: kopf.OperatorSettings) -> None:
         settings.watching.label_selectors[resource] = names.LABEL_EXECUTION_UID
 
 
+def _deleted(event: kopf.RawEvent, **_: Any) -> bool:
+    return event["type"] == "DELETED"
+
+
 def registry_for(operator: Operator) -> kopf.OperatorRegistry:
     """The handlers that feed an operator."""
     registry = kopf.OperatorRegistry()
     ours = {names.LABEL_EXECUTION_UID: kopf.PRESENT}
+
+    def _first(**_: Any) -> bool:
+        return not operator.begun
 
     @kopf.on.login(registry=registry)
     async def login(**kwargs: Any) -> Any:
@@ -71,28 +79,32 @@ def registry_for(operator: Operator) -> kopf.OperatorRegistry:
         configure(settings)
 
     @kopf.index(*_EXECUTIONS, registry=registry)
-    async def seen_executions(body: kopf.Body, **_: Any) -> None:
+    async def see_execution(body: kopf.Body, **_: Any) -> None:
         operator.see_execution(dict(body))
 
     @kopf.index(*_JOBS, labels=ours, registry=registry)
-    async def seen_jobs(body: kopf.Body, **_: Any) -> None:
+    async def see_job(body: kopf.Body, **_: Any) -> None:
         operator.see_job(dict(body))
 
     @kopf.index(*_PODS, labels=ours, registry=registry)
-    async def seen_pods(body: kopf.Body, **_: Any) -> None:
+    async def see_pod(body: kopf.Body, **_: Any) -> None:
         operator.see_pod(dict(body))
 
-    @kopf.on.event(*_EXECUTIONS, registry=registry)
-    async def execution_changed(event: kopf.RawEvent, **_: Any) -> None:
-        operator.execution_changed(event["object"], deleted=event["type"] == "DELETED")
+    @kopf.on.event(*_EXECUTIONS, when=_first, registry=registry)
+    async def begin(**_: Any) -> None:
+        operator.begin()
 
-    @kopf.on.event(*_JOBS, labels=ours, registry=registry)
-    async def job_changed(event: kopf.RawEvent, **_: Any) -> None:
-        operator.job_changed(event["object"], deleted=event["type"] == "DELETED")
+    @kopf.on.event(*_EXECUTIONS, when=_deleted, registry=registry)
+    async def forget_execution(event: kopf.RawEvent, **_: Any) -> None:
+        operator.forget_execution(event["object"])
 
-    @kopf.on.event(*_PODS, labels=ours, registry=registry)
-    async def pod_changed(event: kopf.RawEvent, **_: Any) -> None:
-        operator.pod_changed(event["object"], deleted=event["type"] == "DELETED")
+    @kopf.on.event(*_JOBS, labels=ours, when=_deleted, registry=registry)
+    async def forget_job(event: kopf.RawEvent, **_: Any) -> None:
+        operator.forget_job(event["object"])
+
+    @kopf.on.event(*_PODS, labels=ours, when=_deleted, registry=registry)
+    async def forget_pod(event: kopf.RawEvent, **_: Any) -> None:
+        operator.forget_pod(event["object"])
 
     return registry
 

@@ -20,7 +20,8 @@ from cairn.errors import AlreadyExists, ApiError, Conflict, Gone, Refused, Rejec
 
 Body = dict[str, Any]
 
-REQUEST_TIMEOUT = 15.0
+REQUEST_TIMEOUT = 15.0  # seconds
+STREAM_TIMEOUT = 300.0
 _MERGE_PATCH = "application/merge-patch+json"
 # Asking for the metadata alone keeps a large object from being sent back after each write.
 _METADATA_ONLY = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1,application/json"
@@ -30,7 +31,7 @@ async def connect(kubeconfig: str | None = None, context: str | None = None) -> 
     """An `Api` for the kubeconfig, or for the pod's own service account where there is none."""
     settings = client.Configuration()
     settings.connection_pool_maxsize = 64
-    settings.retries = False
+    settings.retries = None  # Cairn decides what to try again
     if kubeconfig is None and context is None:
         try:
             config.load_incluster_config(client_configuration=settings)
@@ -77,7 +78,7 @@ class Api:
 
     async def stream(self, path: str, **query: str) -> AsyncIterator[bytes]:
         """A response's body in chunks. Raises Gone, Rejected, Unavailable."""
-        response = await self._request("GET", path, query, None, "application/json", "*/*")
+        response = await self._request("GET", path, query, None, accept="*/*", timeout=STREAM_TIMEOUT)
         try:
             if response.status >= 400:
                 raise _error("GET", response.status, {}, await response.read())
@@ -92,7 +93,7 @@ class Api:
         self, method: str, path: str, query: Mapping[str, str], body: Body | None = None, *,
         content_type: str = "application/json", accept: str = "application/json",
     ) -> Body:  # fmt: skip
-        response = await self._request(method, path, query, body, content_type, accept)
+        response = await self._request(method, path, query, body, content_type=content_type, accept=accept)
         try:
             data = await response.read()
         except (aiohttp.ClientError, TimeoutError) as error:
@@ -103,14 +104,15 @@ class Api:
         return decoded
 
     async def _request(
-        self, method: str, path: str, query: Mapping[str, str], body: Body | None, content_type: str, accept: str
-    ) -> aiohttp.ClientResponse:
+        self, method: str, path: str, query: Mapping[str, str], body: Body | None, *,
+        content_type: str = "application/json", accept: str, timeout: float = REQUEST_TIMEOUT,
+    ) -> aiohttp.ClientResponse:  # fmt: skip
         headers = {"Content-Type": content_type, "Accept": accept}
         await self._client.update_params_for_auth(headers, [], ["BearerToken"], path, method, body)
         url = self._client.configuration.host + path + (f"?{urlencode(query)}" if query else "")
         try:
             answer = await self._client.rest_client.request(
-                method, url, headers=headers, body=body, _request_timeout=REQUEST_TIMEOUT
+                method, url, headers=headers, body=body, _request_timeout=timeout
             )
         except (TimeoutError, aiohttp.ClientError, OSError) as error:
             raise Unavailable(f"{method}: {type(error).__name__}") from error

@@ -73,7 +73,7 @@ class KubeCluster:
         path = f"{_PATHS[names.RESULT_KIND].format(namespace)}/{name}"
         found = await self._api.get(path)
         body: Body = {"metadata": {"uid": found["metadata"]["uid"]}, "status": status}
-        await self._api.patch(f"{path}/status", body, fieldManager=names.MANAGER)
+        await self._api.patch(path, body, fieldManager=names.MANAGER)
 
     async def newest_warning(self, namespace: str, uid: str) -> str:
         selector = f"involvedObject.uid={uid},type=Warning"

@@ -1,0 +1,62 @@
+# Everything a person or CI does with Cairn. Each target installs what it needs; nothing is assumed but Python 3.11, Go,
+# and root on Debian for the real node.
+
+PYTHON ?= python3
+VENV := .venv
+PY := $(VENV)/bin/python
+export PYTHONPATH := tests
+export PYTHONDONTWRITEBYTECODE := 1
+
+.PHONY: help
+help:  ## Show what there is
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 18
+
+$(VENV)/.ready: requirements.txt pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(PY) -m pip install --quiet --require-hashes --requirement requirements.txt
+	$(PY) -m pip install --quiet --no-deps --no-build-isolation --editable .
+	touch $@
+
+.PHONY: setup
+setup: $(VENV)/.ready  ## Make the virtual environment
+
+.PHONY: lint
+lint: setup  ## Style, types, import layers
+	$(VENV)/bin/ruff check operator tests docs
+	$(VENV)/bin/mypy
+	$(VENV)/bin/lint-imports --no-cache
+
+.PHONY: test-fast
+test-fast: setup  ## The tests that need no cluster
+	$(PY) -m pytest tests/unit --cov --cov-report=term-missing:skip-covered
+
+.PHONY: test
+test: lint  ## Build, start and test everything
+	$(PY) -m cluster build --nodes all
+	$(PY) -m pytest tests/unit tests/integration tests/e2e --cov --cov-report=term-missing:skip-covered
+
+.PHONY: demo
+demo: setup  ## See a pipeline run, pause and resume on a real cluster
+	$(PY) -m demo
+
+.PHONY: demo-down
+demo-down: setup  ## Remove what the demo has left running
+	$(PY) -m demo down
+
+.PHONY: bench
+bench: setup  ## Measure, beside scripts that do the same without Cairn
+	$(PY) -m bench
+
+.PHONY: docs
+docs: setup  ## Generate the API reference from the CRDs
+	$(PY) docs/generate_reference.py
+
+.PHONY: lock
+lock: setup  ## Pin the dependencies anew
+	$(VENV)/bin/pip-compile --quiet --generate-hashes --no-emit-index-url --no-emit-find-links --no-emit-trusted-host \
+	  --extra dev --allow-unsafe --strip-extras --output-file requirements.txt pyproject.toml
+
+.PHONY: clean
+clean:  ## Stop clusters and remove build products
+	-test -x $(PY) && $(PY) -m cluster down --all
+	rm -rf build $(VENV)

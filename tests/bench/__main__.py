@@ -1,0 +1,160 @@
+"""Run the benchmarks: `make bench`, or `python -m bench --quick`."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import itertools
+import json
+import os
+import signal
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import cluster
+from bench import scripts
+from bench.figures import Figure, table, write
+
+from cairn.adapters.kube.api import Api, connect
+
+ROOT = Path(__file__).resolve().parents[2]
+EXECUTIONS = "/apis/cairn.dev/v1alpha1/namespaces/{}/dagexecutions"
+Body = dict[str, Any]
+_serial = itertools.count()
+
+
+def chain(length: int) -> Body:
+    """W2: a chain of jobs that take no time."""
+    jobs = [{"id": f"j{n}"} | ({"dependsOn": [f"j{n - 1}"]} if n else {}) for n in range(length)]
+    return {"jobDefaults": {"image": "fake"}, "jobs": jobs}
+
+
+def fan(levels: int, width: int) -> Body:
+    """Levels of jobs, each job on all of the level before."""
+    jobs = [
+        {"id": f"l{level}-{n}", "group": f"l{level}"} | ({"dependsOn": [f"group:l{level - 1}"]} if level else {})
+        for level in range(levels)
+        for n in range(width)
+    ]
+    return {"jobDefaults": {"image": "fake"}, "jobs": jobs}
+
+
+async def new_namespace(api: Api) -> str:
+    """A namespace for one measurement, ready for pods."""
+    name = f"bench-{os.getpid()}-{next(_serial)}"
+    await api.create("/api/v1/namespaces", {"metadata": {"name": name}})
+    for _ in range(200):
+        accounts = await api.get(f"/api/v1/namespaces/{name}/serviceaccounts")
+        if accounts["items"]:
+            return name
+        await asyncio.sleep(0.05)
+    raise RuntimeError("no service account appeared")
+
+
+async def run_execution(api: Api, spec: Body) -> tuple[float, Body]:
+    """Seconds from the create to `finishedAt` being seen, and the finished object."""
+    path = EXECUTIONS.format(await new_namespace(api))
+    begin = time.perf_counter()
+    await api.create(path, {"apiVersion": "cairn.dev/v1alpha1", "kind": "DAGExecution",
+                            "metadata": {"name": "work"}, "spec": spec})  # fmt: skip
+    async for body in scripts.watch(api, path):
+        if body.get("status", {}).get("finishedAt"):
+            seconds = time.perf_counter() - begin
+            assert body["status"]["phase"] == "Succeeded", body["status"]
+            return seconds, body
+    raise RuntimeError("the watch ended before the execution")
+
+
+@contextmanager
+def operator(kubeconfig: Path) -> Iterator[None]:
+    """The operator as a process of its own, as users run it."""
+    environment = os.environ | {"KUBECONFIG": str(kubeconfig), "CAIRN_HEALTH_PORT": "0", "CAIRN_LOG_LEVEL": "WARNING"}
+    log = (ROOT / "build" / "logs").joinpath("bench-operator.log")
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with log.open("w") as out:
+        process = subprocess.Popen([sys.executable, "-m", "cairn", "operator"], env=environment, stderr=out)
+    try:
+        yield
+    finally:
+        process.send_signal(signal.SIGTERM)
+        process.wait(timeout=20)
+
+
+Contender = Callable[[Api], Awaitable[float]]
+
+
+async def rounds(api: Api, contenders: dict[str, Contender], count: int) -> dict[str, float]:
+    """The medians of several rounds in each of which every contender runs once."""
+    taken: dict[str, list[float]] = {name: [] for name in contenders}
+    for number in range(count):
+        for name, contender in contenders.items():
+            taken[name].append(await contender(api))
+            print(f"  round {number + 1}: {name}: {taken[name][-1]:.2f} s", flush=True)
+    return {name: statistics.median(values) for name, values in taken.items()}
+
+
+async def measure_w2(api: Api, count: int) -> list[Figure]:
+    """A chain of 20 jobs that take no time."""
+    length = 20
+
+    async def cairn(api: Api) -> float:
+        return (await run_execution(api, chain(length)))[0]
+
+    async def jobs(api: Api) -> float:
+        return await scripts.chain_of_jobs(api, await new_namespace(api), length)
+
+    async def pods(api: Api) -> float:
+        return await scripts.chain_of_pods(api, await new_namespace(api), length)
+
+    found = await rounds(api, {"Cairn": cairn, "bare Kubernetes Jobs": jobs, "bare pods": pods}, count)
+    floor = found["bare pods"]
+    note = f"bare pods: {floor:.2f} s, Cairn is {found['Cairn'] / floor:.1f} times that"
+    return [Figure.beside("W2", found["Cairn"], "s", found["bare Kubernetes Jobs"], note)]
+
+
+async def measure_500(api: Api) -> list[Figure]:
+    """One execution of 500 jobs, 10 levels of 50: seconds, and the size of the whole object."""
+    await run_execution(api, chain(2))
+    seconds, body = await run_execution(api, fan(10, 50))
+    size = len(json.dumps(body, separators=(",", ":")).encode()) / 1000
+    baseline = await scripts.fan_of_jobs(api, await new_namespace(api), 10, 50)
+    return [
+        Figure.beside("jobs-500", seconds, "s", baseline, "10 levels of 50, each on all of the one before"),
+        Figure.beside("object-500", size, "kB", 400.0, "the whole object; the baseline is the limit"),
+    ]
+
+
+async def measure(kubeconfig: Path, *, quick: bool) -> list[Figure]:
+    """Everything that is measured."""
+    api = await connect(str(kubeconfig))
+    try:
+        await run_execution(api, chain(1))  # the operator is up and warm
+        return [*await measure_w2(api, 1 if quick else 3), *await measure_500(api)]
+    finally:
+        await api.close()
+
+
+def main() -> None:
+    """Start the cluster, measure, print, keep."""
+    parser = argparse.ArgumentParser(prog="bench", description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="one round instead of three")
+    quick = parser.parse_args().quick
+    there = cluster.start("fake", "bench")
+    try:
+        there.kubectl.run("apply", "--server-side", "-f", str(ROOT / "crds"))
+        with operator(there.kubeconfig):
+            figures = asyncio.run(measure(there.kubeconfig, quick=quick))
+    finally:
+        cluster.stop(there)
+    write(figures, ROOT / "build" / "bench.json")
+    print(table(figures))
+
+
+if __name__ == "__main__":
+    main()

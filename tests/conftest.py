@@ -1,0 +1,108 @@
+"""Clusters and operators for the tests that need them: started on first use, once a run, and always removed."""
+
+from __future__ import annotations
+
+import itertools
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from cluster import Cluster, start, stop
+from support.kube import Kube, until
+from support.operator_process import OperatorProcess
+
+ROOT = Path(__file__).resolve().parents[1]
+_serial = itertools.count()
+_shown: list[Path] = []  # logs whose ends a failing test shows
+
+
+def _with_crds(there: Cluster) -> Cluster:
+    there.kubectl.run("apply", "--server-side", "--force-conflicts", "-f", str(ROOT / "crds"))
+    there.kubectl.run("wait", "--for=condition=Established", "--timeout=30s", "-f", str(ROOT / "crds"))
+    return there
+
+
+@pytest.fixture(scope="session")
+def fake_cluster() -> Iterator[Cluster]:
+    """A control plane with fake nodes."""
+    there = start("fake", "test-fake")
+    try:
+        yield _with_crds(there)
+    finally:
+        stop(there)
+
+
+@pytest.fixture(scope="session")
+def real_cluster() -> Iterator[Cluster]:
+    """A control plane with one real node."""
+    there = start("real", "test-real")
+    try:
+        yield _with_crds(there)
+    finally:
+        stop(there)
+
+
+def namespace_in(there: Cluster, prefix: str) -> Iterator[Kube]:
+    """A namespace of its own for one test."""
+    kube = Kube(there.bin / "kubectl", there.kubeconfig, f"{prefix}-{os.getpid()}-{next(_serial)}")
+    kube.kubectl("create", "namespace", kube.namespace)
+    until(lambda: kube.kubectl("get", "serviceaccount", "default", check=False).returncode == 0, "a service account")
+    yield kube
+    kube.kubectl("delete", "namespace", kube.namespace, "--wait=false", check=False)
+
+
+@pytest.fixture(scope="session")
+def _shared_operator(fake_cluster: Cluster) -> Iterator[OperatorProcess]:
+    operator = OperatorProcess(fake_cluster.kubeconfig, ROOT / "build/logs/test-operator.log", "test-*")
+    _shown.append(operator.log)
+    yield operator.start()
+    operator.stop()
+
+
+@pytest.fixture
+def kube(fake_cluster: Cluster) -> Iterator[Kube]:
+    """A namespace on fake nodes, with no operator."""
+    yield from namespace_in(fake_cluster, "bare")
+
+
+@pytest.fixture
+def served(fake_cluster: Cluster, _shared_operator: OperatorProcess) -> Iterator[Kube]:
+    """A namespace on fake nodes that the shared operator serves."""
+    yield from namespace_in(fake_cluster, "test")
+
+
+@pytest.fixture
+def solo(fake_cluster: Cluster) -> Iterator[Kube]:
+    """A namespace on fake nodes for a test that starts (and kills) operators of its own."""
+    yield from namespace_in(fake_cluster, "solo")
+
+
+Start = Callable[[Kube], OperatorProcess]
+
+
+@pytest.fixture
+def start_operator() -> Iterator[Start]:
+    """Start an operator for one namespace; all are stopped in the end."""
+    started: list[OperatorProcess] = []
+
+    def begin(kube: Kube, **settings: str) -> OperatorProcess:
+        log = ROOT / f"build/logs/operator-{kube.namespace}-{len(started)}.log"
+        _shown.append(log)
+        started.append(OperatorProcess(kube.kubeconfig, log, kube.namespace, **settings))
+        return started[-1].start()
+
+    yield begin
+    for operator in started:
+        operator.stop()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
+    """A failing test shows the ends of the operators' logs."""
+    report = yield
+    if report.failed:  # type: ignore[attr-defined]
+        for log in _shown[-3:]:
+            if log.exists():
+                report.sections.append((f"end of {log.name}", log.read_text()[-6000:]))  # type: ignore[attr-defined]
+    return report

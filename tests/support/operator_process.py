@@ -1,0 +1,80 @@
+"""The operator as a process, as users run it, to be killed at any moment."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import urllib.request
+from pathlib import Path
+
+from support.kube import until
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+class OperatorProcess:
+    """One operator; `namespace` may be a pattern such as `test-*`."""
+
+    def __init__(self, kubeconfig: Path, log: Path, namespace: str, **settings: str) -> None:
+        self._kubeconfig = kubeconfig
+        self.log = log
+        self._namespace = namespace
+        self._settings = settings
+        self._process: subprocess.Popen[bytes] | None = None
+        self.port = _free_port()
+
+    def start(self) -> OperatorProcess:
+        """Start it and wait until it is ready."""
+        self.log.parent.mkdir(parents=True, exist_ok=True)
+        environment = os.environ | {
+            "KUBECONFIG": str(self._kubeconfig), "CAIRN_HEALTH_PORT": str(self.port), "CAIRN_NAMESPACES": self._namespace,
+        } | self._settings  # fmt: skip
+        with self.log.open("ab") as out:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "cairn", "operator"], env=environment, stderr=out, start_new_session=True
+            )
+        until(self.ready, "the operator is ready", 30, lambda: self.log.read_text()[-2000:])
+        return self
+
+    def ready(self) -> bool:
+        """Whether /readyz says so."""
+        assert self._process is not None and self._process.poll() is None, self.log.read_text()[-4000:]
+        return self._answers("readyz")
+
+    def _answers(self, path: str) -> bool:
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/{path}", timeout=2) as answer:
+                return bool(answer.status == 200)
+        except OSError:
+            return False
+
+    def alive(self) -> bool:
+        """Whether /livez says so."""
+        return self._answers("livez")
+
+    def kill(self) -> None:
+        """SIGKILL: no farewell."""
+        assert self._process is not None
+        self._process.kill()
+        self._process.wait()
+
+    def signal(self, number: int) -> None:
+        """Send a signal, such as SIGSTOP."""
+        assert self._process is not None
+        self._process.send_signal(number)
+
+    def stop(self) -> int:
+        """SIGTERM, and how it exited."""
+        assert self._process is not None
+        if self._process.poll() is None:
+            self._process.send_signal(signal.SIGCONT)
+            self._process.terminate()
+        return self._process.wait(timeout=20)
