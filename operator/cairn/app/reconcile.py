@@ -38,7 +38,7 @@ from cairn.core.actions import (
 from cairn.core.observed import Explanation, LogRead, Refusal
 from cairn.core.outputs import Outputs, OutputsError
 from cairn.core.planner import plan as make_plan
-from cairn.errors import AlreadyExists, ApiError, Conflict, Gone, Refused, Rejected, Unavailable
+from cairn.errors import AlreadyExists, ApiError, Conflict, Gone, Refused, Rejected
 from cairn.ports import Clock, Cluster
 
 logger = logging.getLogger(__name__)
@@ -49,6 +49,7 @@ LOG_TAILS_AT_ONCE = 4
 REFUSED_AGAIN_FIRST = timedelta(seconds=1)
 REFUSED_AGAIN_MOST = timedelta(seconds=30)
 LOG_AGAIN = timedelta(seconds=2)
+AFTER_ERROR = 1.0  # seconds: what is still wanted is not tried again sooner
 
 
 class Reconciler:
@@ -76,10 +77,11 @@ class Reconciler:
         try:
             return await self._apply(view, plan)
         except (Conflict, Gone):
-            return await self._read_again(key)
+            return await self._read_again(view)
 
-    async def _read_again(self, key: Key) -> float | None:
+    async def _read_again(self, view: ExecutionView) -> float | None:
         """The view was stale: take in the execution as it is, and decide anew."""
+        key = view.key
         try:
             body = await self._cluster.get_execution(key.namespace, key.name)
         except Gone:
@@ -88,8 +90,8 @@ class Reconciler:
         if body["metadata"]["uid"] != key.uid:
             self._views.forget_execution(key.uid)  # its successor has events of its own
             return None
-        self._views.see_execution(body)
-        return 0.0
+        stale = self._views.see_execution(body) is not None or self._views.execution(key.uid) is not view
+        return 0.0 if stale else AFTER_ERROR  # else something other than the execution is gone
 
     # --- Applying a plan
 
@@ -268,6 +270,8 @@ class Reconciler:
             logs[action.name] = LogRead(outputs=await read_outputs(self._cluster, view.key.namespace, action.pod))
         except OutputsError as error:
             logs[action.name] = LogRead(error=error)
+        except (Gone, Rejected):
+            logs[action.name] = LogRead(gone=True)
         except ApiError as error:
             again = self._clock() + LOG_AGAIN
             logs[action.name] = LogRead(unavailable=f"its log cannot be read: {error}", retry_at=again)
@@ -314,13 +318,12 @@ class Reconciler:
     ) -> None:
         try:
             await work
-        except Unavailable as error:
-            logger.info("%s: %s", key, error)
-            await asyncio.sleep(1)
         except ApiError as error:
             logger.info("%s: %s", key, error)
+            await asyncio.sleep(AFTER_ERROR)
         except Exception:
             logger.exception("%s: unexpected", key)
+            await asyncio.sleep(AFTER_ERROR)
         finally:
             self._under_way.discard(mark)
         if look:

@@ -167,6 +167,7 @@ class Views:
         seen = self._seen.get(job.execution_uid)
         if seen is not None and (known := seen.jobs.get(job.name)) is not None and known.uid == job.uid:
             del seen.jobs[job.name]
+            self._tidy(job.execution_uid)
         return job.execution_uid
 
     def see_pod(self, body: Mapping[str, Any]) -> str | None:
@@ -184,11 +185,17 @@ class Views:
         pod = kube_pod(body)
         seen = self._seen.get(pod.execution_uid)
         if seen is not None and (pods := seen.pods.get(pod.job_name)) is not None:
-            if pod.ended:
+            if pod.ended and pod.execution_uid in self._executions:
                 pods[pod.uid] = pod
             else:
                 pods.pop(pod.uid, None)
+            self._tidy(pod.execution_uid)
         return pod.execution_uid
+
+    def _tidy(self, uid: str) -> None:
+        """Keep nothing of an execution that is gone once what it owned is gone too."""
+        if uid not in self._executions and not self._seen[uid].jobs and not any(self._seen[uid].pods.values()):
+            del self._seen[uid]
 
     def note_absent(self, uid: str, name: str, now: datetime, *, pods: bool) -> None:
         """A live read did not find the Kubernetes Job (or any pod of it)."""

@@ -12,6 +12,16 @@ from cairn import names
 from cairn.core.parse import parse
 from cairn.errors import InvalidSpec
 
+
+class _Loader(yaml.SafeLoader):
+    """YAML as kubectl reads it: a time stays the text that was written."""
+
+
+_Loader.yaml_implicit_resolvers = {
+    first: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:timestamp"]
+    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
+
 FileArgument = Annotated[Path, typer.Argument(exists=True, dir_okay=False, readable=True, help="A YAML file.")]
 
 
@@ -21,7 +31,7 @@ def run(file: FileArgument) -> None:
     Example: cairn lint manifests/samples/hello.yaml
     """
     wrong = False
-    for body in yaml.safe_load_all(file.read_text()):
+    for body in yaml.load_all(file.read_text(), Loader=_Loader):
         if not isinstance(body, dict) or body.get("kind") != names.EXECUTION_KIND:
             continue
         meta = body.get("metadata") or {}

@@ -95,7 +95,7 @@ def assess(record: JobRecord, name: str, observed: Observed, *, handout: Outputs
     """
     job, pods = observed.jobs.get(name), observed.pods.get(name, ())
     if succeeded := next((p for p in pods if p.phase == "Succeeded"), None):
-        return _succeeded(succeeded, job, observed.logs.get(name), handout)
+        return _succeeded(succeeded, job, observed.logs.get(name), handout, needed)
     if job is None:
         return _without_job(record, name, pods, observed)
     if job.held_at is not None and job.suspended and not pods:
@@ -105,7 +105,9 @@ def assess(record: JobRecord, name: str, observed: Observed, *, handout: Outputs
     return _under_job(record, job, pods, needed)
 
 
-def _succeeded(pod: KubePod, job: KubeJob | None, log: LogRead | None, handout: OutputsFrom) -> Finding:
+def _succeeded(
+    pod: KubePod, job: KubeJob | None, log: LogRead | None, handout: OutputsFrom, needed: bool
+) -> Finding:
     if handout is OutputsFrom.TERMINATION:
         try:
             found = outputs.from_termination(pod.termination_message, containers=pod.containers)
@@ -116,14 +118,18 @@ def _succeeded(pod: KubePod, job: KubeJob | None, log: LogRead | None, handout: 
         return LogWanted(pod)
     if log.unavailable:
         return LogWanted(pod, log.unavailable, log.retry_at)
+    if log.gone:
+        return _without_outputs(job, needed, "its log, and with it the outputs, is gone", pod)
     if log.error is not None:
         return Ended(EndKind.APPLICATION, log.error.reason, log.error.message, pod, job)
     return Ended(EndKind.SUCCESS, pod=pod, job=job, outputs=log.outputs)
 
 
 def _without_job(record: JobRecord, name: str, pods: Sequence[KubePod], observed: Observed) -> Finding:
-    if not record.uid:
+    if not record.uid and not pods:
         return Unlaunched()
+    if not record.uid and name not in observed.absent:
+        return Unconfirmed()  # a pod shows that there was a Job
     live = next((p for p in pods if not p.ended), None)
     if live is not None:  # orphaned, or not collected yet: it runs on, and may still succeed
         return Alive(None, live, names.JOB_DELETED, "its Kubernetes Job was deleted; the pod still runs")
@@ -164,7 +170,7 @@ def _under_job(record: JobRecord, job: KubeJob, pods: Sequence[KubePod], needed:
     if own:
         return _failed_pod(own[0], job)
     if job.complete:
-        return _complete_without_pod(job, needed)
+        return _without_outputs(job, needed, "its Kubernetes Job is complete, but its pod and the outputs are gone")
     if job.failed:
         return _failed_without_pod(job)
     if job.suspended:
@@ -202,11 +208,10 @@ def _exit_text(pod: KubePod) -> str:
     return f"{where}exited with code {pod.exit_code}" + (f": {said[-1].strip()}" if said else "")
 
 
-def _complete_without_pod(job: KubeJob, needed: bool) -> Ended:
-    if not needed:
-        return Ended(EndKind.SUCCESS, message="its pod is gone; nothing needs its outputs", job=job)
-    text = "its Kubernetes Job is complete, but the pod and with it the outputs are gone"
-    return Ended(EndKind.INFRASTRUCTURE, names.RESULT_LOST, text, job=job)
+def _without_outputs(job: KubeJob | None, needed: bool, text: str, pod: KubePod | None = None) -> Ended:
+    if needed:
+        return Ended(EndKind.INFRASTRUCTURE, names.RESULT_LOST, text, pod, job)
+    return Ended(EndKind.SUCCESS, message=f"{text}; nothing needs them", pod=pod, job=job)
 
 
 def _failed_without_pod(job: KubeJob) -> Ended:

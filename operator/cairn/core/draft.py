@@ -59,6 +59,7 @@ class Draft:
     outputs: dict[str, Outputs] = field(default_factory=dict)  # by digest, of attempts that ended in this very plan
     unsettled: list[str] = field(default_factory=list)  # what keeps a pause from being complete
     failing: bool = False  # `failurePolicy: Stop` lets nothing start but runOn Failure and Done
+    pausing: bool = False  # `failurePolicy: Pause` is about to pause, or has: nothing starts meanwhile
 
     @property
     def identity(self) -> Identity:

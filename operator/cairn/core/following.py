@@ -3,7 +3,7 @@
 Rules:
 - Intent before effect: an attempt is marked `stopping` in a stored status before its Kubernetes Job is suspended.
 - An intent without a Job is settled under a pause or a cancel by creating the Job suspended, never forgotten: the
-  create may be under way.
+  create may be under way. Only where that is refused under a cancel, or the job is in the spec no more, it is given up.
 - A held Job is released only by a view of the execution that is newer than the hold (generations only grow), so that a
   stale operator cannot start a container after `Paused`.
 """
@@ -103,15 +103,23 @@ def _wait(draft: Draft, record: JobRecord, reason: str, message: str) -> None:
 
 def _settle_intent(draft: Draft, record: JobRecord, job: JobSpec, name: str) -> None:
     refusal = draft.observed.refused.get(name)
+    record = _not_stopped_by_pause(record)
+    if job.index < 0:
+        why = "taken out of spec.jobs before it started"
+        _withdraw(draft, record, record.as_ended(JobState.SKIPPED, names.REMOVED, why, draft.now), name)
+        return
     if refusal is not None and refusal.final:
         draft.put(record.as_ended(JobState.FAILED, refusal.reason, refusal.message, draft.now))
+        return
+    if refusal is not None and record.stopping is not None:
+        _withdraw(draft, record, conclude(record, Ended(EndKind.STOPPED), job, draft.now, last=True).record, name)
         return
     if refusal is not None and refusal.retry_at > draft.now:
         draft.wake.append(refusal.retry_at)
         _wait(draft, record, refusal.reason, refusal.message)
         return
     blocked = draft.spec.paused or record.stopping is not None
-    record = _not_stopped_by_pause(record)
+    record = replace(record, definition=job.digest)  # of what is created now; a Job that exists already says its own
     try:
         launch = launch_of(draft, record, job, held=blocked)
     except CannotLaunch as error:
@@ -121,6 +129,15 @@ def _settle_intent(draft: Draft, record: JobRecord, job: JobSpec, name: str) -> 
         draft.after.append(launch)
     reason, message = (refusal.reason, refusal.message) if refusal else (names.LAUNCHING, "")
     _wait(draft, record, reason, message)
+
+
+def _withdraw(draft: Draft, record: JobRecord, ended: JobRecord, name: str) -> None:
+    """Give up an intent that is not created any more, once a live read has shown that it has not been."""
+    if name in draft.observed.absent:
+        draft.put(ended)
+        return
+    draft.after.append(LookUp(name))
+    _wait(draft, record, names.WAITING, "looking for its Kubernetes Job")
 
 
 def _not_stopped_by_pause(record: JobRecord) -> JobRecord:

@@ -43,6 +43,7 @@ def settle_and_launch(draft: Draft) -> None:
     draft.failing = stop and any(state is not Handling.HANDLED for _, state in failures)
     give_up = stop and any(state is Handling.UNHANDLED for _, state in failures)
     waits_for_a_person = _awaits_repair(draft, failures)
+    draft.pausing = waits_for_a_person and not draft.ending
     pending = [job for job in draft.shape.ordered if draft.records[job.id].state is JobState.PENDING]
     ready = [job for job in pending if _is_ready(draft, job, give_up=give_up, keep=waits_for_a_person)]
     _launch(draft, ready)
@@ -78,7 +79,7 @@ def _give_up(draft: Draft, record: JobRecord, reason: str, message: str) -> None
     """A job that never ran is skipped; one that waited for another try has failed, with its last attempt's reason."""
     if record.attempt == 0:
         draft.put(record.as_ended(JobState.SKIPPED, reason, message, draft.now))
-    elif record.reason == names.STOPPED or reason != names.EXECUTION_FAILING:
+    elif reason != names.EXECUTION_FAILING or record.reason in ("", names.STOPPED, names.ON_HOLD):
         draft.put(record.as_ended(JobState.FAILED, reason, message, draft.now))
     else:
         draft.put(record.as_ended(JobState.FAILED, record.reason, record.message, draft.now))
@@ -89,7 +90,7 @@ def _give_up(draft: Draft, record: JobRecord, reason: str, message: str) -> None
 
 def _launch(draft: Draft, ready: list[JobSpec]) -> None:
     room = draft.spec.parallelism - draft.count_running() if draft.spec.parallelism else len(ready)
-    barrier = _barrier(draft)
+    barrier = _barrier(draft, ready)
     for job in ready:
         if not _may_start(draft, job) or draft.shape.levels[job.id] > barrier:
             continue
@@ -98,25 +99,30 @@ def _launch(draft: Draft, ready: list[JobSpec]) -> None:
         room -= _start(draft, job)
 
 
-def _barrier(draft: Draft) -> int:
-    """The highest level that may start: in `Levels`, the lowest one that is not done."""
-    levels = draft.shape.levels
+def _barrier(draft: Draft, ready: list[JobSpec]) -> int:
+    """The highest level that may start: in `Levels`, the lowest one that is not done.
+
+    What a failure keeps from starting is not waited for: it waits itself, for the job that handles the failure.
+    """
+    levels, records = draft.shape.levels, draft.records
     if draft.spec.scheduling is Scheduling.DEPENDENCIES:
         return len(levels)
-    return min((levels[job.id] for job in draft.spec.jobs if not draft.records[job.id].terminal), default=0)
+    if draft.failing:
+        waited_for = {job.id for job in ready} | {job.id for job in draft.spec.jobs if records[job.id].running}
+    else:
+        waited_for = {job.id for job in draft.spec.jobs if not records[job.id].terminal}
+    return min((levels[name] for name in waited_for), default=0)
 
 
 def _may_start(draft: Draft, job: JobSpec) -> bool:
     """Whether pause, hold and backoff let a ready job start; a hold is shown."""
     record = draft.records[job.id]
-    if draft.execution.deleting:
-        return False
     if job.id in draft.spec.hold:
         draft.put(record.with_reason(names.ON_HOLD, "named in spec.hold"))
         return False
     if record.reason == names.ON_HOLD:
         draft.put(record.with_reason(""))
-    if draft.spec.paused:
+    if draft.spec.paused or draft.pausing:
         return False
     if record.retry_at is not None and record.retry_at > draft.now:
         draft.wake.append(record.retry_at)

@@ -123,10 +123,11 @@ class Explanation:
 
 @dataclass(frozen=True, slots=True)
 class LogRead:
-    """What came of reading a job's outputs from its log."""
+    """What came of reading a job's outputs from its log; `gone`: it can be read no more."""
 
     outputs: Outputs | None = None
     error: OutputsError | None = None
+    gone: bool = False
     unavailable: str = ""
     retry_at: datetime | None = None
 

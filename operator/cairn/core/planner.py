@@ -17,7 +17,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from cairn import names
-from cairn.core import following, health, launching, pausing
+from cairn.core import following, health, launching, pausing, repair
 from cairn.core.actions import DeleteExecution, Plan, SetPaused, Urgency
 from cairn.core.draft import Draft, Execution, Shape
 from cairn.core.notes import listed, notes
@@ -36,7 +36,9 @@ def plan(execution: Execution, observed: Observed, *, now: datetime, shape: Shap
     if execution.spec is None:
         return _finish_plan(_not_accepted(execution, now), execution, now=now)
     draft = _begin(execution, execution.spec, shape or Shape(execution.spec), observed, now)
+    repair.answer_requests(draft)
     if not draft.status.finished:
+        draft.records = _aligned(draft.records, draft.spec, now)  # a request may have taken it up again
         _work(draft)
     following.suspend_strays(draft)
     _expire(draft)
@@ -71,14 +73,26 @@ def _begin(execution: Execution, spec: ExecutionSpec, shape: Shape, observed: Ob
     status = pausing.begin_or_end(
         status, spec, generation=execution.generation, by_operator=execution.paused_by_operator, now=now
     )
-    records = dict(status.jobs) if status.finished else _aligned(status.jobs, spec)
+    records = dict(status.jobs) if status.finished else _aligned(status.jobs, spec, now)
     return Draft(execution, spec, shape, observed, now, status, records)
 
 
-def _aligned(recorded: Mapping[str, JobRecord], spec: ExecutionSpec) -> dict[str, JobRecord]:
+def _aligned(recorded: Mapping[str, JobRecord], spec: ExecutionSpec, now: datetime) -> dict[str, JobRecord]:
     """A record for every job of the spec, in its order; jobs removed after they had started keep theirs, at the end."""
-    records = {job.id: recorded.get(job.id) or JobRecord(job.id) for job in spec.jobs}
-    return records | {r.id: r for r in recorded.values() if r.id not in records and r.attempt}
+    records = {job.id: _present(recorded.get(job.id) or JobRecord(job.id)) for job in spec.jobs}
+    return records | {r.id: _removed(r, now) for r in recorded.values() if r.id not in records and r.attempt}
+
+
+def _removed(record: JobRecord, now: datetime) -> JobRecord:
+    """A job that is in the spec no more has no other try."""
+    if record.state is not JobState.PENDING:
+        return record
+    return record.as_ended(JobState.SKIPPED, names.REMOVED, "taken out of spec.jobs while it waited", now)
+
+
+def _present(record: JobRecord) -> JobRecord:
+    """A job that was taken out of the spec and put back goes on where it was."""
+    return record.as_pending("", "") if record.reason == names.REMOVED else record
 
 
 def _work(draft: Draft) -> None:
@@ -95,7 +109,7 @@ def _acknowledge_cancel(draft: Draft) -> None:
     cancel, status = draft.spec.cancel, draft.status
     if cancel is None or status.acknowledged(cancel.request_id):
         return
-    answer = Acknowledged(cancel.request_id, "Cancel", draft.now, message=cancel.reason)
+    answer = Acknowledged(cancel.request_id, "Cancel", draft.now, message=cancel.reason[: names.MESSAGE_LIMIT])
     state = status.cancel or CancelState(cancel.request_id, cancel.reason, draft.now)
     kept = (*status.requests, answer)[-names.RECORDED_REQUESTS :]
     draft.status = replace(status, cancel=state, requests=kept)
@@ -149,7 +163,7 @@ def _waits_for_repair(draft: Draft) -> bool:
 def _outcome(draft: Draft) -> tuple[Phase, str, str]:
     status = draft.status
     if status.cancel is not None:
-        why = f": {status.cancel.reason}" if status.cancel.reason else ""
+        why = f": {status.cancel.reason[: names.MESSAGE_LIMIT]}" if status.cancel.reason else ""
         return Phase.CANCELLED, names.CANCELLED, f"cancelled by request {status.cancel.request_id}{why}"
     if status.timed_out_at is not None:
         return Phase.FAILED, names.TIMED_OUT, f"ran longer than timeoutSeconds ({draft.spec.timeout_seconds})"

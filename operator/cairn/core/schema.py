@@ -33,7 +33,8 @@ ID_PATTERN = r"^[A-Za-z0-9](?:[A-Za-z0-9_.-]*[A-Za-z0-9])?$"
 
 def _timestamp(value: Any) -> datetime:
     try:
-        return datetime.fromisoformat(value)
+        at = datetime.fromisoformat(value)
+        return at.replace(microsecond=at.microsecond // 1000 * 1000)  # as the status keeps it
     except (TypeError, ValueError):
         raise PydanticCustomError("timestamp", "should be a time such as 2026-01-31T18:00:00Z") from None
 
@@ -120,7 +121,6 @@ class JobDefaults(Model):
     env: list[EnvVar] | None = None
     resources: dict[str, Any] | None = None
     pod_template: PodTemplate | None = None
-    run_on: Annotated[RunOn, _FROM_TEXT] | None = None
     retry: Retry | None = None
     timeout_seconds: Count | None = None
     outputs: Annotated[OutputsFrom, _FROM_TEXT] | None = None
@@ -131,6 +131,7 @@ class Job(JobDefaults):
     id: Id
     group: Id | None = None
     depends_on: Annotated[list[str], Field(max_length=MAX_DEPENDENCIES)] | None = None
+    run_on: Annotated[RunOn, _FROM_TEXT] | None = None
     when: str | None = None
 
 

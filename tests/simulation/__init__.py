@@ -1,0 +1,1 @@
+"""A small deterministic Kubernetes, in which whole histories of an execution are played through the planner."""

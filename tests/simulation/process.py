@@ -1,0 +1,209 @@
+"""A simulated operator process: real views, the real planner, and an apply that can be cut off anywhere."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from cairn import names
+from cairn.app.views import Views
+from cairn.core.actions import (
+    Action,
+    DeleteExecution,
+    Explain,
+    FetchResult,
+    Hold,
+    KeepLogTail,
+    Launch,
+    LookUp,
+    Plan,
+    ReadLog,
+    Release,
+    SaveResult,
+    SetPaused,
+    StopJob,
+    Urgency,
+)
+from cairn.core.observed import Explanation, LogRead, Refusal
+from cairn.core.outputs import Outputs, from_termination
+from cairn.core.planner import plan
+from cairn.core.status import from_wire
+from cairn.errors import AlreadyExists, Conflict, Gone, Refused, Rejected
+from simulation.world import UID, Body, Feed, World
+
+
+class Crash(Exception):
+    """The process is killed here."""
+
+
+class Process:
+    """One operator. What it has not been told it does not know; what it knows is lost when it crashes."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self.feed = Feed()
+        world.feeds.append(self.feed)
+        self._left = -1  # effects until the process is killed; negative: it is not
+        self.restart()
+
+    def restart(self) -> None:
+        """Start anew: everything is listed once."""
+        self.views = Views()
+        self.feed.executions.clear()
+        self.feed.jobs.clear()
+        self.feed.pods.clear()
+        for job in self.world.jobs.values():
+            self.views.see_job(job.body)
+        for pod in self.world.pods.values():
+            self.views.see_pod(pod.body)
+        self.views.see_execution(self.world.execution())
+
+    def hear(self, kind: str, count: int) -> None:
+        """Let the watch of a kind bring its next events."""
+        waiting: list[tuple[Body, bool]] = getattr(self.feed, kind)
+        for body, deleted in waiting[:count]:
+            match kind, deleted:
+                case "executions", _:
+                    self.views.see_execution(body)
+                case "jobs", False:
+                    self.views.see_job(body)
+                case "jobs", True:
+                    self.views.forget_job(body)
+                case "pods", False:
+                    self.views.see_pod(body)
+                case _:
+                    self.views.forget_pod(body)
+        del waiting[:count]
+
+    def hear_all(self) -> None:
+        """Let every watch catch up."""
+        for kind in ("executions", "jobs", "pods"):
+            self.hear(kind, 1_000_000)
+
+    # --- One look
+
+    def plan(self) -> Plan:
+        """What the planner makes of what this process knows."""
+        view = self.views.execution(UID)
+        assert view is not None
+        now = self.world.now
+        return plan(view.execution, self.views.observe(UID, now), now=now, shape=view.shape)
+
+    def look(self, *, effects: int = -1) -> Plan:
+        """Plan and apply; killed (and started again) after so many effects, if that is not negative."""
+        made = self.plan()
+        self._left = effects
+        try:
+            self._apply(made)
+        except Conflict:
+            self.views.see_execution(self.world.execution())
+        except Crash:
+            self.restart()
+        finally:
+            self._left = -1
+        return made
+
+    def _apply(self, made: Plan) -> None:
+        for action in made.before:
+            self._perform(action)
+        if made.urgency is not Urgency.NONE:
+            self._effect()
+            self._store(made)
+        for action in made.after:
+            self._perform(action)
+
+    def _effect(self) -> None:
+        """Count an effect that is about to be made."""
+        if self._left == 0:
+            raise Crash
+        self._left -= 1
+
+    def _store(self, made: Plan) -> None:
+        view = self.views.execution(UID)
+        assert view is not None
+        assert from_wire(made.wire) == made.status, "what is stored is not what was decided"
+        version = self.world.write_status(view.resource_version, made.wire)
+        self.views.wrote_status(view.key, version, made.status)
+
+    def _perform(self, action: Action) -> None:
+        self._effect()
+        world, seen = self.world, self.views.seen(UID)
+        match action:
+            case SaveResult(manifest, outputs):
+                if outputs is not None:
+                    self.views.outputs.put(outputs)
+                self._create_result(manifest)
+            case KeepLogTail(manifest):
+                self._create_result(manifest)
+            case Launch():
+                self._launch(action)
+            case Release() | Hold() | StopJob():
+                self._patch_job(action)
+            case SetPaused(paused, reason):
+                view = self.views.execution(UID)
+                assert view is not None
+                world.set_paused(view.resource_version, paused, reason)
+            case LookUp(name, pods):
+                self._look_up(name, pods)
+            case Explain(uid):
+                seen.explained[uid] = Explanation("FailedScheduling: no node", world.now)
+            case ReadLog(name, pod):
+                seen.logs[name] = LogRead(outputs=from_termination(pod.termination_message, containers=1))
+            case FetchResult(name, digest):
+                self._fetch(name, digest)
+            case DeleteExecution():
+                world.deleted = True
+
+    def _create_result(self, manifest: Body) -> None:
+        try:
+            self.world.create_result(manifest)
+        except AlreadyExists:
+            pass
+
+    def _launch(self, action: Launch) -> None:
+        refused = self.views.seen(UID).refused
+        again = self.world.now + timedelta(seconds=1)
+        try:
+            self.views.see_job(self.world.create_job(action.manifest))
+        except AlreadyExists:
+            self.views.see_job(self.world.get_job(action.name))
+        except Rejected as error:
+            refused[action.name] = Refusal(names.LAUNCH_REJECTED, str(error), self.world.now, final=True)
+        except Refused as error:
+            refused[action.name] = Refusal(names.LAUNCH_REFUSED, str(error), again, since=self.world.now)
+
+    def _patch_job(self, action: Release | Hold | StopJob) -> None:
+        metadata: Body = {"uid": action.uid, "annotations": {names.ANNOTATION_HELD: None}}
+        spec: Body = {"suspend": True}
+        match action:
+            case Release(resource_version=version):
+                metadata["resourceVersion"] = version
+                spec = {"suspend": False}
+            case Hold(resource_version=version, generation=generation):
+                metadata |= {"resourceVersion": version, "annotations": {names.ANNOTATION_HELD: str(generation)}}
+            case StopJob():
+                spec["parallelism"] = 0
+        try:
+            self.views.see_job(self.world.patch_job(action.name, metadata, spec))
+        except (Conflict, Gone):
+            self._look_up(action.name, False)
+
+    def _look_up(self, name: str, pods: bool) -> None:
+        now = self.world.now
+        if pods:
+            found = self.world.pods_of(name)
+            for pod in found:
+                self.views.see_pod(pod)
+            if not found:
+                self.views.note_absent(UID, name, now, pods=True)
+            return
+        try:
+            self.views.see_job(self.world.get_job(name))
+        except Gone:
+            self.views.note_absent(UID, name, now, pods=False)
+
+    def _fetch(self, name: str, digest: str) -> None:
+        found = Outputs(self.world.results.get(name, {}).get("spec", {}).get("outputs", ""))
+        if found.digest == digest:
+            self.views.outputs.put(found)
+        else:
+            self.views.seen(UID).lost.add(digest)

@@ -1,0 +1,112 @@
+"""The invariants, judged from outside: what a status write, a create or a container's start must never be.
+
+These rules are written down a second time on purpose, without the planner's own helpers, so that a mistake there is
+not made twice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+Wire = Mapping[str, Any]
+
+ENDED = ("Completed", "Failed", "Skipped")
+
+
+class Broken(AssertionError):
+    """An invariant does not hold."""
+
+
+def check_write(spec: Wire, old: Wire, new: Wire) -> None:
+    """A status write, against the spec on whose version it is made."""
+    before = {r["id"]: r for r in old.get("jobs", ())}
+    after = {r["id"]: r for r in new.get("jobs", ())}
+    jobs = {j["id"]: j for j in spec["jobs"]}
+    launched = [r for r in after.values() if r.get("attempt", 0) > before.get(r["id"], {}).get("attempt", 0)]
+    for record in launched:
+        _check_launch(spec, jobs, before.get(record["id"], {}), record, after, new)
+    if launched and spec.get("parallelism"):
+        running = sum(r["state"] == "Running" for r in after.values())
+        _require(running <= spec["parallelism"], f"{running} attempts run, more than parallelism allows")
+    for record in before.values():
+        _check_ended(record, after.get(record["id"]), old)
+
+
+def _check_launch(spec: Wire, jobs: Wire, old: Wire, record: Wire, after: Wire, status: Wire) -> None:
+    name = record["id"]
+    _require(not spec.get("paused"), f"invariant 1: {name} was launched while paused")
+    _require(name not in spec.get("hold", ()), f"{name} was launched while on hold")
+    again = old.get("state") in ENDED and old.get("reason") != "Removed"
+    _require(not again, f"invariant 4: {name} had ended and was launched again")
+    _require(record["attempt"] == old.get("attempt", 0) + 1, f"{name} left out an attempt")
+    run_on = jobs[name].get("runOn", "Success")
+    ending = "cancel" in status or "timedOutAt" in status
+    _require(not ending or run_on == "Done", f"{name} was launched although the execution ends")
+    above = [after[d] for d in jobs[name].get("dependsOn", ())]
+    _require(all(r["state"] in ENDED for r in above), f"invariant 2: {name} was launched before its dependencies ended")
+    if run_on == "Success":
+        _require(all(r["state"] == "Completed" for r in above), f"invariant 2: {name} needs its dependencies' success")
+    if run_on == "Failure":
+        _require(any(_failed(r) for r in above), f"invariant 2: {name} was launched though nothing had failed")
+    if spec.get("scheduling") == "Levels":
+        _check_level(jobs, name, after)
+
+
+def _check_level(jobs: Wire, name: str, after: Wire) -> None:
+    """Nothing below runs; what waits there is what a failure keeps from starting."""
+    failed = any(r["state"] == "Failed" for r in after.values())
+    for other, level in levels(jobs).items():
+        if level >= levels(jobs)[name]:
+            continue
+        state = after[other]["state"]
+        waits = state == "Pending" and failed and jobs[other].get("runOn", "Success") == "Success"
+        _require(state in ENDED or waits, f"invariant 2: {name} was launched while {other}, a level below, is {state}")
+
+
+def _failed(record: Wire) -> bool:
+    return record["state"] == "Failed" or (record["state"], record.get("reason")) == ("Skipped", "DependencyFailed")
+
+
+def _check_ended(old: Wire, new: Wire | None, status: Wire) -> None:
+    """Invariant 4: what has ended stays as it is."""
+    if old["state"] not in ENDED:
+        _require(new is None or new.get("attempt", 0) >= old.get("attempt", 0), f"{old['id']} lost an attempt")
+        _require(new is not None or not old.get("attempt"), f"{old['id']} was forgotten")
+        return
+    if old.get("reason") == "Removed" or (new is None and not old.get("attempt")):
+        return  # taken out of the spec by the user
+    same = new is not None and _told(new) == _told(old)
+    _require(same, f"invariant 4: {old['id']} had ended and was changed: {old} -> {new}")
+
+
+def _told(record: Wire) -> dict[str, Any]:
+    """What a record tells of its attempt; which pause was for it is not part of that."""
+    return {key: value for key, value in record.items() if key != "pausedFor"}
+
+
+def levels(jobs: Wire) -> dict[str, int]:
+    """The longest distance of each job from a root."""
+    found: dict[str, int] = {}
+
+    def level(name: str) -> int:
+        if name not in found:
+            found[name] = max((level(d) + 1 for d in jobs[name].get("dependsOn", ())), default=0)
+        return found[name]
+
+    return {name: level(name) for name in jobs}
+
+
+def check_start(spec: Wire, status: Wire, job: str, attempt: int) -> None:
+    """A container starts."""
+    drained = spec.get("paused") and status.get("pause", {}).get("phase") == "Paused"
+    _require(not drained, f"invariant 1: a container of {job} started after Paused")
+    record = next((r for r in status.get("jobs", ()) if r["id"] == job), None)
+    _require(record is not None, f"a container of {job} started without a record")
+    assert record is not None
+    _require(record.get("attempt", 0) >= attempt, f"a container of {job} started before its intent was recorded")
+
+
+def _require(holds: bool, message: str) -> None:
+    if not holds:
+        raise Broken(message)

@@ -1,0 +1,385 @@
+"""The simulated cluster: one execution, its Kubernetes Jobs and pods, the Job controller, the kubelet, time.
+
+Rules it keeps to, as the real ones do (see docs of the Job controller; measured on 1.35):
+- Every change has a new resourceVersion and reaches every operator as an event, in order per kind, at any later time.
+- Suspending a Job kills its pod and keeps the Job; a Job fails when its one pod has failed or was deleted, first as
+  `FailureTarget`, and `Failed` once the pod has ended; a pod stripped of its finalizer and deleted is replaced.
+- A deleted pod ends within its grace period, later or never: when the kubelet's turn comes.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from cairn import names
+from cairn.core.times import format_time
+from cairn.errors import AlreadyExists, Conflict, Gone, Refused, Rejected
+from simulation import rules
+
+Body = dict[str, Any]
+BEGIN = datetime(2026, 1, 31, 8, tzinfo=UTC)
+NAMESPACE, NAME, UID = "default", "sample", "00000000-0000-0000-0000-000000000001"
+
+
+@dataclass
+class SimJob:
+    """A Kubernetes Job and what its controller remembers."""
+
+    body: Body
+    failed_pods: int = 0
+    since: datetime | None = None
+
+    @property
+    def name(self) -> str:
+        return str(self.body["metadata"]["name"])
+
+    @property
+    def uid(self) -> str:
+        return str(self.body["metadata"]["uid"])
+
+    @property
+    def finished(self) -> bool:
+        return "Complete" in self.conditions or "Failed" in self.conditions
+
+    @property
+    def conditions(self) -> dict[str, Body]:
+        return {c["type"]: c for c in self.body["status"]["conditions"] if c["status"] == "True"}
+
+    def set_condition(self, kind: str, status: bool, reason: str = "") -> bool:
+        """Set a condition; whether that changed anything."""
+        conditions = self.body["status"]["conditions"]
+        value = {"type": kind, "status": "True" if status else "False", "reason": reason}
+        known = next((c for c in conditions if c["type"] == kind), None)
+        if known == value or (known is None and not status):
+            return False
+        self.body["status"]["conditions"] = [c for c in conditions if c is not known] + [value]
+        return True
+
+
+@dataclass
+class SimPod:
+    """A pod."""
+
+    body: Body
+    job: str
+    job_uid: str
+    job_id: str
+    attempt: int
+
+    @property
+    def phase(self) -> str:
+        return str(self.body["status"]["phase"])
+
+    @property
+    def ended(self) -> bool:
+        return self.phase in ("Succeeded", "Failed")
+
+    @property
+    def deleting(self) -> bool:
+        return "deletionTimestamp" in self.body["metadata"]
+
+    @property
+    def uid(self) -> str:
+        return str(self.body["metadata"]["uid"])
+
+
+@dataclass
+class Feed:
+    """What an operator's watches have yet to bring."""
+
+    executions: list[tuple[Body, bool]] = field(default_factory=list)
+    jobs: list[tuple[Body, bool]] = field(default_factory=list)
+    pods: list[tuple[Body, bool]] = field(default_factory=list)
+
+
+class World:
+    """The cluster. Methods raise `rules.Broken` when something happens that never may."""
+
+    def __init__(self, spec: Body, *, fails: frozenset[str] = frozenset()) -> None:
+        self.now = BEGIN
+        self.spec = spec
+        self.fails = fails  # jobs whose program fails when nothing else is said
+        self.generation = 1
+        self.status: Body = {}
+        self.paused_by = "kubectl"
+        self.version = 1
+        self.deleted = False
+        self.jobs: dict[str, SimJob] = {}
+        self.pods: dict[str, SimPod] = {}
+        self.results: dict[str, Body] = {}
+        self.inputs: set[str] = set()
+        self.created: set[str] = set()  # names of Kubernetes Jobs, ever
+        self.started: list[tuple[str, int]] = []  # containers, by job and attempt
+        self.refusals = 0
+        self.rejections = 0
+        self.feeds: list[Feed] = []
+        self._serial = itertools.count(1)
+        self._execution_version = 1
+
+    # --- Versions and events
+
+    def _touch(self, body: Body) -> None:
+        self.version += 1
+        body["metadata"]["resourceVersion"] = str(self.version)
+
+    def _tell_job(self, job: SimJob, *, deleted: bool = False) -> None:
+        self._touch(job.body)
+        self._tell("jobs", job.body, deleted)
+
+    def _tell_pod(self, pod: SimPod, *, deleted: bool = False) -> None:
+        self._touch(pod.body)
+        self._tell("pods", pod.body, deleted)
+
+    def _tell(self, kind: str, body: Body, deleted: bool) -> None:
+        for feed in self.feeds:
+            getattr(feed, kind).append((copied(body), deleted))
+
+    def _tell_execution(self) -> None:
+        self.version += 1
+        self._execution_version = self.version
+        self._tell("executions", self.execution(), False)
+
+    def execution(self) -> Body:
+        """The execution as it is now."""
+        return {
+            "metadata": {
+                "namespace": NAMESPACE, "name": NAME, "uid": UID, "generation": self.generation,
+                "resourceVersion": str(self._execution_version),
+                "managedFields": [{"manager": self.paused_by, "fieldsV1": {"f:spec": {"f:paused": {}}}}],
+            },
+            "spec": copied(self.spec), "status": copied(self.status),
+        }  # fmt: skip
+
+    def edit(self, change: Callable[[Body], None], *, by: str = "kubectl") -> None:
+        """Change the spec, as a user does."""
+        spec = copied(self.spec)
+        change(spec)
+        if spec != self.spec:
+            self.spec, self.generation, self.paused_by = spec, self.generation + 1, by
+            self._tell_execution()
+
+    # --- What an operator can ask for
+
+    def write_status(self, version: str, status: Body) -> str:
+        """Replace the status on exactly that version."""
+        if version != str(self._execution_version):
+            raise Conflict("the execution has changed", status=409)
+        rules.check_write(self.spec, self.status, status)
+        self.status = copied(status)
+        self._tell_execution()
+        return str(self._execution_version)
+
+    def set_paused(self, version: str, paused: bool, reason: str) -> None:
+        """The operator's own write in the spec."""
+        if version != str(self._execution_version):
+            raise Conflict("the execution has changed", status=409)
+
+        def change(spec: Body) -> None:
+            spec["paused"] = paused
+            if reason:
+                spec["pause"] = spec.get("pause", {}) | {"reason": reason}
+
+        self.edit(change, by=names.PAUSE_MANAGER)
+
+    def create_job(self, manifest: Body) -> Body:
+        """Create a Kubernetes Job."""
+        name = manifest["metadata"]["name"]
+        if self.rejections:
+            self.rejections -= 1
+            raise Rejected("invalid", status=422)
+        if self.refusals:
+            self.refusals -= 1
+            raise Refused("exceeded quota", status=403)
+        if name in self.jobs:
+            raise AlreadyExists("taken", status=409)
+        if name in self.created:
+            raise rules.Broken(f"invariant 3: a second Kubernetes Job was made for {name}")
+        self.created.add(name)
+        body = copied(manifest)
+        body["metadata"] |= {"uid": f"job-{next(self._serial)}", "creationTimestamp": format_time(self.now)}
+        body["status"] = {"conditions": []}
+        job = self.jobs[name] = SimJob(body)
+        self._tell_job(job)
+        return copied(body)
+
+    def get_job(self, name: str) -> Body:
+        """A Kubernetes Job as it is."""
+        if name not in self.jobs:
+            raise Gone("no such Job", status=404)
+        return copied(self.jobs[name].body)
+
+    def patch_job(self, name: str, metadata: Body, spec: Body) -> Body:
+        """Merge-patch a Kubernetes Job."""
+        if name not in self.jobs:
+            raise Gone("no such Job", status=404)
+        job = self.jobs[name]
+        version = metadata.get("resourceVersion", job.body["metadata"]["resourceVersion"])
+        if metadata["uid"] != job.uid or version != job.body["metadata"]["resourceVersion"]:
+            raise Conflict("another Job, or another version", status=409)
+        annotations = job.body["metadata"]["annotations"] | metadata["annotations"]
+        job.body["metadata"]["annotations"] = {k: v for k, v in annotations.items() if v is not None}
+        job.body["spec"] |= spec
+        self._tell_job(job)
+        return copied(job.body)
+
+    def pods_of(self, name: str) -> list[Body]:
+        """The pods of a Kubernetes Job as they are."""
+        return [copied(p.body) for p in self.pods.values() if p.job == name]
+
+    def create_result(self, manifest: Body) -> None:
+        """Create a JobResult; once there, it never changes."""
+        name = manifest["metadata"]["name"]
+        if name in self.results:
+            raise AlreadyExists("taken", status=409)
+        self.results[name] = copied(manifest)
+
+    # --- The Job controller
+
+    def sync(self, job: SimJob) -> bool:
+        """One turn of the Job controller for a Job; whether anything changed."""
+        if job.finished or "deletionTimestamp" in job.body["metadata"]:
+            return False
+        before = copied(job.body["status"])
+        self._sync(job, [p for p in self.pods.values() if p.job_uid == job.uid])
+        pods = [p for p in self.pods.values() if p.job_uid == job.uid]
+        live = [p for p in pods if not p.ended]
+        job.body["status"]["active"] = sum(not p.deleting for p in live)
+        job.body["status"]["terminating"] = sum(p.deleting for p in live)
+        if job.body["status"] == before:
+            return False
+        self._tell_job(job)
+        return True
+
+    def _sync(self, job: SimJob, pods: list[SimPod]) -> None:
+        live = [p for p in pods if not p.ended]
+        spec = job.body["spec"]
+        failing = job.conditions.get("FailureTarget")
+        deadline = spec.get("activeDeadlineSeconds")
+        if deadline and job.since and self.now >= job.since + timedelta(seconds=deadline) and not failing:
+            failing = {"reason": "DeadlineExceeded"}
+            job.set_condition("FailureTarget", True, "DeadlineExceeded")
+        if any(p.phase == "Succeeded" for p in pods) and not live and not failing:
+            job.set_condition("Complete", True)
+        elif failing or job.failed_pods or any(p.phase == "Failed" or p.deleting for p in pods if not spec["suspend"]):
+            reason = failing["reason"] if failing else "BackoffLimitExceeded"
+            self._delete_pods(live)
+            if not job.set_condition("FailureTarget", True, reason) and not live:
+                job.set_condition("Failed", True, reason)
+        elif spec["suspend"]:
+            self._delete_pods(live)
+            job.since = None
+            job.set_condition("Suspended", True)
+        else:
+            job.set_condition("Suspended", False)
+            job.since = job.since or self.now
+            if not live and spec["parallelism"]:
+                self._create_pod(job)
+
+    def _create_pod(self, job: SimJob) -> None:
+        serial = next(self._serial)
+        labels = job.body["spec"]["template"]["metadata"]["labels"]
+        body: Body = {
+            "metadata": {
+                "name": f"pod-{serial}", "uid": f"pod-{serial}", "creationTimestamp": format_time(self.now),
+                "labels": labels | {"batch.kubernetes.io/job-name": job.name},
+                "ownerReferences": [{"uid": job.uid, "controller": True}],
+            },
+            "spec": {"containers": [{"name": "main"}]}, "status": {"phase": "Pending"},
+        }  # fmt: skip
+        pod = SimPod(body, job.name, job.uid, labels[names.LABEL_JOB], int(labels[names.LABEL_ATTEMPT]))
+        self.pods[pod.uid] = pod
+        self._tell_pod(pod)
+
+    def _delete_pods(self, pods: list[SimPod]) -> None:
+        for pod in pods:
+            self.delete_pod(pod)
+
+    # --- The kubelet, and whoever else touches pods
+
+    def step(self, pod: SimPod, *, succeeds: bool | None = None) -> bool:
+        """The next thing that happens to a pod by itself; whether there was one."""
+        if pod.deleting:
+            if pod.ended:
+                return self._remove(pod)
+            if pod.phase == "Pending":
+                return self._end(pod, "Failed", None)
+            return self._end(pod, "Failed", 143) if not succeeds else self._end(pod, "Succeeded", 0)
+        if pod.phase == "Pending":
+            return self._start(pod)
+        if pod.phase == "Running":
+            good = pod.job_id not in self.fails if succeeds is None else succeeds
+            return self._end(pod, "Succeeded", 0) if good else self._end(pod, "Failed", 1)
+        return False
+
+    def _start(self, pod: SimPod) -> bool:
+        rules.check_start(self.spec, self.status, pod.job_id, pod.attempt)
+        self.started.append((pod.job_id, pod.attempt))
+        running = {"running": {"startedAt": format_time(self.now)}}
+        pod.body["status"] = {"phase": "Running", "containerStatuses": [{"name": "main", "state": running}]}
+        self._tell_pod(pod)
+        return True
+
+    def _end(self, pod: SimPod, phase: str, code: int | None) -> bool:
+        ended: Body = {"exitCode": code, "finishedAt": format_time(self.now), "startedAt": format_time(self.now),
+                       "message": f'{{"attempt": {pod.attempt}}}' if code == 0 else "went wrong",
+                       "reason": "Error" if code else "Completed"}  # fmt: skip
+        statuses = [{"name": "main", "state": {"terminated": ended}}] if code is not None else []
+        pod.body["status"] = {"phase": phase, "containerStatuses": statuses}
+        self._tell_pod(pod)
+        return True
+
+    def _remove(self, pod: SimPod) -> bool:
+        if pod.phase == "Failed":
+            self._account(pod)
+        del self.pods[pod.uid]
+        self._tell_pod(pod, deleted=True)
+        return True
+
+    def _account(self, pod: SimPod) -> None:
+        """The finalizer keeps a pod until its Job's controller has counted it; not so under a suspended Job."""
+        job = self.jobs.get(pod.job)
+        if job is not None and job.uid == pod.job_uid and not job.body["spec"]["suspend"]:
+            job.failed_pods += 1
+
+    def delete_pod(self, pod: SimPod) -> None:
+        """Begin to delete a pod."""
+        if not pod.deleting:
+            pod.body["metadata"]["deletionTimestamp"] = format_time(self.now)
+            self._tell_pod(pod)
+
+    def strip_pod(self, pod: SimPod) -> None:
+        """Take a pod's finalizer and force its deletion: its Job's controller makes another one."""
+        del self.pods[pod.uid]
+        self._tell_pod(pod, deleted=True)
+
+    def evict_pod(self, pod: SimPod) -> None:
+        """The node is short of something."""
+        if not pod.ended:
+            pod.body["status"] = {
+                "phase": "Failed", "reason": "Evicted",
+                "conditions": [{"type": "DisruptionTarget", "status": "True"}],
+            }  # fmt: skip
+            self._tell_pod(pod)
+
+    def delete_job(self, job: SimJob, *, orphan: bool = False) -> None:
+        """Delete a Kubernetes Job, in the background; its pods follow unless orphaned."""
+        del self.jobs[job.name]
+        self._tell_job(job, deleted=True)
+        for pod in [p for p in self.pods.values() if p.job_uid == job.uid and not orphan]:
+            self.delete_pod(pod)
+
+    def recorded(self) -> Iterator[SimJob]:
+        """The Kubernetes Jobs whose UID the stored status holds."""
+        uids = {r.get("uid") for r in self.status.get("jobs", ())}
+        return (job for job in self.jobs.values() if job.uid in uids)
+
+
+def copied(value: Any) -> Any:
+    """A copy of JSON data; much faster than what the standard library does for objects of every kind."""
+    if isinstance(value, dict):
+        return {key: copied(item) for key, item in value.items()}
+    return [copied(item) for item in value] if isinstance(value, list) else value
