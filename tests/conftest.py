@@ -8,7 +8,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+
 from cluster import Cluster, start, stop
+from cluster.state import Nodes
 from support.kube import Kube, until
 from support.operator_process import OperatorProcess
 
@@ -23,24 +25,27 @@ def _with_crds(there: Cluster) -> Cluster:
     return there
 
 
-@pytest.fixture(scope="session")
-def fake_cluster() -> Iterator[Cluster]:
-    """A control plane with fake nodes."""
-    there = start("fake", "test-fake")
+def _cluster(nodes: Nodes) -> Iterator[Cluster]:
+    """A cluster for this run; CAIRN_TEST_FAKE or CAIRN_TEST_REAL names one that stays, to save a developer's time."""
+    kept = os.environ.get(f"CAIRN_TEST_{nodes.upper()}")
+    there = start(nodes, kept or f"test-{nodes}")
     try:
         yield _with_crds(there)
     finally:
-        stop(there)
+        if not kept:
+            stop(there)
+
+
+@pytest.fixture(scope="session")
+def fake_cluster() -> Iterator[Cluster]:
+    """A control plane with fake nodes."""
+    yield from _cluster("fake")
 
 
 @pytest.fixture(scope="session")
 def real_cluster() -> Iterator[Cluster]:
     """A control plane with one real node."""
-    there = start("real", "test-real")
-    try:
-        yield _with_crds(there)
-    finally:
-        stop(there)
+    yield from _cluster("real")
 
 
 def namespace_in(there: Cluster, prefix: str) -> Iterator[Kube]:
@@ -54,7 +59,7 @@ def namespace_in(there: Cluster, prefix: str) -> Iterator[Kube]:
 
 @pytest.fixture(scope="session")
 def _shared_operator(fake_cluster: Cluster) -> Iterator[OperatorProcess]:
-    operator = OperatorProcess(fake_cluster.kubeconfig, ROOT / "build/logs/test-operator.log", "test-*")
+    operator = OperatorProcess(fake_cluster.kubeconfig, ROOT / "build/logs/test-operator.log", f"test-{os.getpid()}-*")
     _shown.append(operator.log)
     yield operator.start()
     operator.stop()

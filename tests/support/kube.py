@@ -57,7 +57,8 @@ class Kube:
 
     def wait(self, name: str, condition: str, timeout: int = 60) -> Object:
         """`kubectl wait` for a condition of an execution; what it is then."""
-        done = self.kubectl("wait", f"--for=condition={condition}", f"dagx/{name}", f"--timeout={timeout}s", check=False)
+        wanted = (f"--for=condition={condition}", f"--timeout={timeout}s")
+        done = self.kubectl("wait", f"dagx/{name}", *wanted, check=False)
         found = self.get("dagx", name)
         assert done.returncode == 0, f"{done.stderr}\n{json.dumps(found.get('status'), indent=1)}"
         return found
@@ -88,7 +89,8 @@ class Kube:
 
     def events(self, execution: str) -> list[Object]:
         """The Events about an execution, oldest first."""
-        found = self.list("events", f"--field-selector=involvedObject.kind=DAGExecution,involvedObject.name={execution}")
+        about = f"involvedObject.kind=DAGExecution,involvedObject.name={execution}"
+        found = self.list("events", f"--field-selector={about}")
         return sorted(found, key=lambda e: str(e["firstTimestamp"]))
 
 

@@ -35,7 +35,8 @@ class OperatorProcess:
         """Start it and wait until it is ready."""
         self.log.parent.mkdir(parents=True, exist_ok=True)
         environment = os.environ | {
-            "KUBECONFIG": str(self._kubeconfig), "CAIRN_HEALTH_PORT": str(self.port), "CAIRN_NAMESPACES": self._namespace,
+            "KUBECONFIG": str(self._kubeconfig), "CAIRN_HEALTH_PORT": str(self.port),
+            "CAIRN_NAMESPACES": self._namespace,
         } | self._settings  # fmt: skip
         with self.log.open("ab") as out:
             self._process = subprocess.Popen(

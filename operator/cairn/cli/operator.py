@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import os
-import signal
 from pathlib import Path
 from typing import Annotated
 
@@ -13,7 +11,7 @@ import typer
 from pydantic import ValidationError
 
 from cairn.cli.logging import configure_logging
-from cairn.config import Settings, from_environment
+from cairn.config import from_environment
 from cairn.handlers.main import serve
 
 KubeconfigOption = Annotated[
@@ -42,13 +40,4 @@ def run(kubeconfig: KubeconfigOption = None, namespace: NamespaceOption = None) 
     if namespace:
         settings = settings.model_copy(update={"namespaces": tuple(namespace)})
     configure_logging(settings)
-    asyncio.run(_until_stopped(settings))
-
-
-async def _until_stopped(settings: Settings) -> None:
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
-    with contextlib.suppress(asyncio.CancelledError):
-        await serve(settings, stop=stop)
+    asyncio.run(serve(settings))

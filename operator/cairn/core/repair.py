@@ -99,7 +99,7 @@ def _reconsider(draft: Draft, request: Request) -> None:
         return
     for record in list(draft.records.values()):
         if record.state is JobState.SKIPPED and record.reason in _RECONSIDERED:
-            draft.put(JobRecord(record.id, extra_retries=record.extra_retries))
+            draft.put(replace(record.as_pending("", ""), finished_at=None))  # attempts go on: no number is used twice
     status = draft.status
     if status.finished and status.finished_at is not None:
         stood = int((draft.now - status.finished_at).total_seconds() * 1000)

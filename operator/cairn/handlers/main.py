@@ -9,8 +9,9 @@ is called once an event. Deletions, which an index does not tell of, come throug
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
+import signal
+from collections.abc import Iterator
 from typing import Any
 
 import kopf
@@ -43,6 +44,15 @@ class _NoDiffs(kopf.DiffBaseStorage):
         return None
 
 
+class _Patience:
+    """Delays between attempts to reach the API server, in seconds: never the last one, however long it is away."""
+
+    def __iter__(self) -> Iterator[float]:
+        yield from (0.2, 0.5, 1, 2)
+        while True:
+            yield 4
+
+
 def configure(settings: kopf.OperatorSettings) -> None:
     """What Kopf leaves to chance, or defaults for other kinds of operator."""
     settings.persistence.finalizer = f"{names.GROUP}/kopf"
@@ -54,6 +64,7 @@ def configure(settings: kopf.OperatorSettings) -> None:
     settings.watching.connect_timeout = 10
     settings.watching.inactivity_timeout = 70
     settings.networking.request_timeout = 30
+    settings.networking.error_backoffs = _Patience()
     for resource in (_JOBS, _PODS):
         settings.watching.label_selectors[resource] = names.LABEL_EXECUTION_UID
 
@@ -109,27 +120,41 @@ def registry_for(operator: Operator) -> kopf.OperatorRegistry:
     return registry
 
 
-async def serve(settings: Settings, *, stop: asyncio.Event) -> None:
-    """Run the operator until `stop` is set."""
+async def serve(settings: Settings) -> None:
+    """Run the operator until SIGTERM or SIGINT; raises what ended it otherwise."""
     api = await connect()
     operator = Operator(KubeCluster(api), system_clock, settings)
-    ready = asyncio.Event()
-    work = asyncio.create_task(operator.run())
-    watch = asyncio.create_task(
-        kopf.operator(
-            registry=registry_for(operator), settings=kopf.OperatorSettings(), standalone=True, ready_flag=ready,
-            stop_flag=stop, clusterwide=not settings.namespaces, namespaces=settings.namespaces,
-        )
-    )  # fmt: skip
+    ready, halt = asyncio.Event(), asyncio.Event()
     try:
         async with serve_health(settings, operator, ready):
-            done, _ = await asyncio.wait({work, watch}, return_when=asyncio.FIRST_COMPLETED)
+            work = asyncio.create_task(operator.run())
+            watch = asyncio.create_task(_watch(settings, operator, ready, halt))
+            stopped = asyncio.create_task(_told_to_stop(ready))
+            done, _ = await asyncio.wait({work, watch, stopped}, return_when=asyncio.FIRST_COMPLETED)
+            # Our own tasks end first: Kopf waits five seconds for every task it does not know before it cancels it.
+            work.cancel()
+            stopped.cancel()
+            await asyncio.gather(work, stopped, return_exceptions=True)
+            halt.set()
+            await asyncio.gather(watch, return_exceptions=True)
             for task in done:
                 task.result()
     finally:
-        work.cancel()
-        watch.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await asyncio.gather(work, watch, return_exceptions=True)
         await api.close()
         logger.info("stopped")
+
+
+async def _told_to_stop(ready: asyncio.Event) -> None:
+    """Wait for a signal to stop; before Kopf is ready, its own handling of signals holds, and would be set later."""
+    await ready.wait()
+    told = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, told.set)
+    await told.wait()
+
+
+async def _watch(settings: Settings, operator: Operator, ready: asyncio.Event, halt: asyncio.Event) -> None:
+    await kopf.operator(
+        registry=registry_for(operator), settings=kopf.OperatorSettings(), standalone=True, ready_flag=ready,
+        stop_flag=halt, clusterwide=not settings.namespaces, namespaces=settings.namespaces,
+    )  # fmt: skip
