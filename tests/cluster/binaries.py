@@ -38,6 +38,7 @@ _TOOLS = [
     Tool("etcd", "go.etcd.io/etcd/server/v3", "etcd"),
     Tool("kwok", "sigs.k8s.io/kwok/cmd/kwok", "kwok"),
     Tool("coredns", "github.com/coredns/coredns", "coredns"),
+    Tool("kind", "sigs.k8s.io/kind", "kind"),
 ]
 TOOLS = {tool.name: tool for tool in _TOOLS}
 
@@ -45,7 +46,7 @@ _CONTROL_PLANE = ("etcd", "kube-apiserver", "kube-controller-manager", "kube-sch
 _TARGETS: dict[str, tuple[str, ...]] = {
     "fake": (*_CONTROL_PLANE, "kwok"),
     "real": (*_CONTROL_PLANE, "kubelet", "kube-proxy", "coredns"),
-    "all": tuple(TOOLS),
+    "all": tuple(name for name in TOOLS if name != "kind"),
 }
 
 

@@ -75,7 +75,7 @@ def list_command() -> list[str]:
 def start(name: str, nodes: Nodes) -> Cluster:
     """Create the cluster, or reuse it."""
     layout = Layout.of(name)
-    for tool in ("kubectl", "kwok") if nodes == "fake" else ("kubectl",):
+    for tool in ("kind", "kubectl", "kwok") if nodes == "fake" else ("kind", "kubectl"):
         binaries.build(tool)
     with locked(f"cluster-{name}"):
         state = State.load(layout) or State(name, nodes, PROVIDER, free_ports(fake_nodes.PORTS))
@@ -113,9 +113,8 @@ def load_image(name: str, archive: Path) -> None:
 
 
 def _run(command: list[str]) -> str:
-    if shutil.which(command[0]) is None:
-        raise ClusterError(f"{command[0]} is not installed; CLUSTER=local does without it")
-    result = subprocess.run(command, text=True, capture_output=True, check=False)
+    """Run the kind that was built here, at the version that is pinned here."""
+    result = subprocess.run([str(BIN / command[0]), *command[1:]], text=True, capture_output=True, check=False)
     if result.returncode:
         raise ClusterError(f"{' '.join(command)}: {result.stderr.strip()}")
     return result.stdout

@@ -25,7 +25,7 @@ _DOCKER_PATIENCE = 10
 
 def docker_answers() -> bool:
     """Is there a Docker engine? The client alone says nothing, hence `docker info`."""
-    if shutil.which("docker") is None or shutil.which("kind") is None:
+    if shutil.which("docker") is None:
         return False
     try:
         result = subprocess.run(["docker", "info"], capture_output=True, check=False, timeout=_DOCKER_PATIENCE)

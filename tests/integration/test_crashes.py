@@ -1,4 +1,4 @@
-"""The operator killed, doubled, or late, on a real API server and Job controller: nothing is lost, nothing runs twice."""
+"""The operator killed, doubled or late, on a real API server and Job controller: nothing lost, nothing run twice."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+
 from support.kube import Kube, Object, until
 from support.operator_process import OperatorProcess
 

@@ -45,18 +45,14 @@ def test_select_does_not_ask_the_engine_when_a_name_is_given() -> None:
 def test_the_engine_is_asked_and_not_only_the_client(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, status: int, expected: bool
 ) -> None:
-    for name, script in {"docker": f'test "$1" = info && exit {status}; exit 9', "kind": "exit 9"}.items():
-        program = tmp_path / name
-        program.write_text(f"#!/bin/sh\n{script}\n")
-        program.chmod(program.stat().st_mode | stat.S_IXUSR)
+    program = tmp_path / "docker"
+    program.write_text(f'#!/bin/sh\ntest "$1" = info && exit {status}; exit 9\n')
+    program.chmod(program.stat().st_mode | stat.S_IXUSR)
     monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
     assert providers.docker_answers() is expected
 
 
-def test_an_engine_without_kind_is_of_no_use(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    program = tmp_path / "docker"
-    program.write_text("#!/bin/sh\nexit 0\n")
-    program.chmod(0o755)
+def test_no_client_no_engine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     assert providers.docker_answers() is False
 
