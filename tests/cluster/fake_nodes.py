@@ -62,7 +62,7 @@ def part(layout: Layout, kubeconfig: Path, port: int, binaries: Path = BIN) -> P
         "manage-nodes-with-annotation-selector": f"{_MARK}=fake",
         "node-lease-duration-seconds": 40,
         "cidr": "10.0.0.0/8",
-        "node-ip": "10.0.0.1",
+        "node-ip": "127.0.0.1",  # the API server asks the node's kubelet for logs: that must not leave the machine
         "node-name": "kwok",
         "server-address": f"127.0.0.1:{port}",
     }

@@ -28,7 +28,7 @@ FileArgument = Annotated[Path, typer.Argument(exists=True, dir_okay=False, reada
 def run(file: FileArgument) -> None:
     """Say what is wrong in each DAGExecution of a file; exit code 1 if anything is.
 
-    Example: cairn lint manifests/samples/hello.yaml
+    Example: cairn lint manifests/samples/01-hello.yaml
     """
     wrong = False
     for body in yaml.load_all(file.read_text(), Loader=_Loader):
