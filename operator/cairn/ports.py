@@ -60,8 +60,8 @@ class Cluster(Protocol):
         """Add the log tail to a JobResult."""
         ...
 
-    async def newest_warning(self, namespace: str, uid: str) -> str:
-        """The message of the newest warning Event about the object with that UID, or nothing."""
+    async def newest_warning(self, namespace: str, uid: str) -> tuple[str, str]:
+        """Reason and message of the newest warning Event about the object with that UID; empty if there is none."""
         ...
 
     def stream_log(self, namespace: str, pod: str, container: str, *, tail_lines: int) -> AsyncIterator[bytes]:

@@ -20,7 +20,6 @@ from typing import Any
 import cluster
 from bench import scripts
 from bench.figures import Figure, table, write
-
 from cairn.adapters.kube.api import Api, connect
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -29,6 +29,9 @@ class History:
         for name, choice in steps:
             self.steps[name](choice)
 
+    def do_nothing(self, n: int) -> None:
+        """What a step shrinks to."""
+
     # --- Operators
 
     def do_look(self, n: int) -> None:
@@ -101,6 +104,17 @@ class History:
         if n % 3 == 0:
             self._edit(cancel={"requestId": f"request-{n % 2}", "reason": "enough"})
 
+    def do_request(self, n: int) -> None:
+        """A repair by hand."""
+        kind = ("Retry", "Retry", "Skip", "Complete", "ExtendRetries")[n % 5]
+        requests = self.world.spec.get("requests", [])
+        request: Body = {"id": f"request {self.world.generation}", "type": kind, "job": self._job_id(n // 5)}
+        if kind == "Complete" and n % 2:
+            request["outputs"] = {"n": n}
+        if kind == "ExtendRetries":
+            request["limit"] = 1
+        self._edit(requests=[*requests, request])
+
     def do_edit(self, n: int) -> None:
         """A job is changed, whether it has started or not."""
         self._edit_job(self._job_id(n), image=f"image:{n % 5}")
@@ -111,7 +125,8 @@ class History:
         leaves = [j for j in jobs if not any(j["id"] in k["dependsOn"] for k in jobs)]
         if (gone := pick(leaves, n)) is not None and len(jobs) > 1:
             hold = [h for h in self.world.spec.get("hold", ()) if h != gone["id"]]
-            self._edit(jobs=[j for j in jobs if j is not gone], hold=hold)
+            requests = [r for r in self.world.spec.get("requests", ()) if r["job"] != gone["id"]]
+            self._edit(jobs=[j for j in jobs if j is not gone], hold=hold, requests=requests)
 
     def do_add(self, n: int) -> None:
         """A job is added; it may be one that was there before."""

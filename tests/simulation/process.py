@@ -137,6 +137,7 @@ class Process:
             case Launch():
                 self._launch(action)
             case Release() | Hold() | StopJob():
+                self._check_stray(action)
                 self._patch_job(action)
             case SetPaused(paused, reason):
                 view = self.views.execution(UID)
@@ -145,13 +146,20 @@ class Process:
             case LookUp(name, pods):
                 self._look_up(name, pods)
             case Explain(uid):
-                seen.explained[uid] = Explanation("FailedScheduling: no node", world.now)
+                seen.explained[uid] = Explanation("FailedScheduling", "no node", world.now)
             case ReadLog(name, pod):
                 seen.logs[name] = LogRead(outputs=from_termination(pod.termination_message, containers=1))
             case FetchResult(name, digest):
                 self._fetch(name, digest)
             case DeleteExecution():
                 world.deleted = True
+
+    def _check_stray(self, action: Release | Hold | StopJob) -> None:
+        """Only who knows the execution as it is may take a Job for one without a record."""
+        view = self.views.execution(UID)
+        assert view is not None
+        if isinstance(action, StopJob) and action.stray and view.resource_version != self.world.execution_version:
+            raise Conflict("the execution has changed", status=409)
 
     def _create_result(self, manifest: Body) -> None:
         try:

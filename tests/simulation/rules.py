@@ -23,23 +23,33 @@ def check_write(spec: Wire, old: Wire, new: Wire) -> None:
     before = {r["id"]: r for r in old.get("jobs", ())}
     after = {r["id"]: r for r in new.get("jobs", ())}
     jobs = {j["id"]: j for j in spec["jobs"]}
-    launched = [r for r in after.values() if r.get("attempt", 0) > before.get(r["id"], {}).get("attempt", 0)]
+    new_attempts = [r for r in after.values() if r.get("attempt", 0) > before.get(r["id"], {}).get("attempt", 0)]
+    repaired = len(new.get("requests", ())) > len(old.get("requests", ()))
+    launched = [r for r in new_attempts if r.get("reason") != "CompletedByHand"]
     for record in launched:
-        _check_launch(spec, jobs, before.get(record["id"], {}), record, after, new)
+        _check_launch(spec, jobs, record, after, new)
+        if not repaired:
+            _check_again(before.get(record["id"], {}), record)
     if launched and spec.get("parallelism"):
         running = sum(r["state"] == "Running" for r in after.values())
         _require(running <= spec["parallelism"], f"{running} attempts run, more than parallelism allows")
     for record in before.values():
-        _check_ended(record, after.get(record["id"]), old)
+        _check_attempts(record, after.get(record["id"]))
+        if not repaired:
+            _check_ended(record, after.get(record["id"]))
 
 
-def _check_launch(spec: Wire, jobs: Wire, old: Wire, record: Wire, after: Wire, status: Wire) -> None:
+def _check_again(old: Wire, record: Wire) -> None:
+    """Invariant 4: what has ended is not run again, unless a request says so."""
+    again = old.get("state") in ENDED and old.get("reason") != "Removed"
+    _require(not again, f"invariant 4: {record['id']} had ended and was launched again")
+    _require(record["attempt"] == old.get("attempt", 0) + 1, f"{record['id']} left out an attempt")
+
+
+def _check_launch(spec: Wire, jobs: Wire, record: Wire, after: Wire, status: Wire) -> None:
     name = record["id"]
     _require(not spec.get("paused"), f"invariant 1: {name} was launched while paused")
     _require(name not in spec.get("hold", ()), f"{name} was launched while on hold")
-    again = old.get("state") in ENDED and old.get("reason") != "Removed"
-    _require(not again, f"invariant 4: {name} had ended and was launched again")
-    _require(record["attempt"] == old.get("attempt", 0) + 1, f"{name} left out an attempt")
     run_on = jobs[name].get("runOn", "Success")
     ending = "cancel" in status or "timedOutAt" in status
     _require(not ending or run_on == "Done", f"{name} was launched although the execution ends")
@@ -68,11 +78,15 @@ def _failed(record: Wire) -> bool:
     return record["state"] == "Failed" or (record["state"], record.get("reason")) == ("Skipped", "DependencyFailed")
 
 
-def _check_ended(old: Wire, new: Wire | None, status: Wire) -> None:
-    """Invariant 4: what has ended stays as it is."""
+def _check_attempts(old: Wire, new: Wire | None) -> None:
+    """No attempt is forgotten, and no number used twice."""
+    _require(new is not None or not old.get("attempt"), f"{old['id']} was forgotten")
+    _require((new or {}).get("attempt", 0) >= old.get("attempt", 0), f"{old['id']} lost an attempt")
+
+
+def _check_ended(old: Wire, new: Wire | None) -> None:
+    """Invariant 4: what has ended stays as it is, unless a request says otherwise."""
     if old["state"] not in ENDED:
-        _require(new is None or new.get("attempt", 0) >= old.get("attempt", 0), f"{old['id']} lost an attempt")
-        _require(new is not None or not old.get("attempt"), f"{old['id']} was forgotten")
         return
     if old.get("reason") == "Removed" or (new is None and not old.get("attempt")):
         return  # taken out of the spec by the user

@@ -31,6 +31,7 @@ class SimJob:
 
     body: Body
     failed_pods: int = 0
+    succeeded: bool = False
     since: datetime | None = None
 
     @property
@@ -116,11 +117,17 @@ class World:
         self.started: list[tuple[str, int]] = []  # containers, by job and attempt
         self.refusals = 0
         self.rejections = 0
+        self.rejected: set[str] = set()  # what is wrong stays wrong, whoever sends it
         self.feeds: list[Feed] = []
         self._serial = itertools.count(1)
         self._execution_version = 1
 
     # --- Versions and events
+
+    @property
+    def execution_version(self) -> str:
+        """The execution's resourceVersion."""
+        return str(self._execution_version)
 
     def _touch(self, body: Body) -> None:
         self.version += 1
@@ -148,7 +155,7 @@ class World:
         return {
             "metadata": {
                 "namespace": NAMESPACE, "name": NAME, "uid": UID, "generation": self.generation,
-                "resourceVersion": str(self._execution_version),
+                "resourceVersion": self.execution_version,
                 "managedFields": [{"manager": self.paused_by, "fieldsV1": {"f:spec": {"f:paused": {}}}}],
             },
             "spec": copied(self.spec), "status": copied(self.status),
@@ -166,16 +173,16 @@ class World:
 
     def write_status(self, version: str, status: Body) -> str:
         """Replace the status on exactly that version."""
-        if version != str(self._execution_version):
+        if version != self.execution_version:
             raise Conflict("the execution has changed", status=409)
         rules.check_write(self.spec, self.status, status)
         self.status = copied(status)
         self._tell_execution()
-        return str(self._execution_version)
+        return self.execution_version
 
     def set_paused(self, version: str, paused: bool, reason: str) -> None:
         """The operator's own write in the spec."""
-        if version != str(self._execution_version):
+        if version != self.execution_version:
             raise Conflict("the execution has changed", status=409)
 
         def change(spec: Body) -> None:
@@ -188,8 +195,9 @@ class World:
     def create_job(self, manifest: Body) -> Body:
         """Create a Kubernetes Job."""
         name = manifest["metadata"]["name"]
-        if self.rejections:
-            self.rejections -= 1
+        if self.rejections or name in self.rejected:
+            self.rejections = 0
+            self.rejected.add(name)
             raise Rejected("invalid", status=422)
         if self.refusals:
             self.refusals -= 1
@@ -262,7 +270,7 @@ class World:
         if deadline and job.since and self.now >= job.since + timedelta(seconds=deadline) and not failing:
             failing = {"reason": "DeadlineExceeded"}
             job.set_condition("FailureTarget", True, "DeadlineExceeded")
-        if any(p.phase == "Succeeded" for p in pods) and not live and not failing:
+        if (job.succeeded or any(p.phase == "Succeeded" for p in pods)) and not live and not failing:
             job.set_condition("Complete", True)
         elif failing or job.failed_pods or any(p.phase == "Failed" or p.deleting for p in pods if not spec["suspend"]):
             reason = failing["reason"] if failing else "BackoffLimitExceeded"
@@ -333,8 +341,7 @@ class World:
         return True
 
     def _remove(self, pod: SimPod) -> bool:
-        if pod.phase == "Failed":
-            self._account(pod)
+        self._account(pod)
         del self.pods[pod.uid]
         self._tell_pod(pod, deleted=True)
         return True
@@ -342,7 +349,9 @@ class World:
     def _account(self, pod: SimPod) -> None:
         """The finalizer keeps a pod until its Job's controller has counted it; not so under a suspended Job."""
         job = self.jobs.get(pod.job)
-        if job is not None and job.uid == pod.job_uid and not job.body["spec"]["suspend"]:
+        if job is not None and job.uid == pod.job_uid and pod.phase == "Succeeded":
+            job.succeeded = True
+        elif job is not None and job.uid == pod.job_uid and not job.body["spec"]["suspend"]:
             job.failed_pods += 1
 
     def delete_pod(self, pod: SimPod) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 from cairn import names
 from cairn.core.actions import Note
 from cairn.core.manifests import Identity
+from cairn.core.notes import ENDS, PROGRESS
 from cairn.core.times import format_time
 from cairn.errors import ApiError
 from cairn.ports import Clock, Cluster
@@ -21,6 +22,7 @@ logger = logging.getLogger(__name__)
 QUEUED_AT_MOST = 1000
 BURST = 30  # Events per execution at once …
 REFILL_SECONDS = 10.0  # … and one more every so many seconds
+RESERVED = 10  # of these, for what is not just progress; how it ended is always told
 _MESSAGE_LIMIT = 1000
 
 
@@ -42,7 +44,7 @@ class EventWriter:
             level = logging.WARNING if note.warning else logging.INFO
             logger.log(level, "%s", note.message, extra={"execution": f"{identity.namespace}/{identity.name}",
                                                         "reason": note.reason})  # fmt: skip
-            if self._allowed(identity.uid, now) and not self._queue.full():
+            if self._allowed(identity.uid, note, now) and not self._queue.full():
                 self._queue.put_nowait((identity, note, now))
 
     def forget(self, uid: str) -> None:
@@ -58,11 +60,12 @@ class EventWriter:
             except ApiError as error:
                 logger.info("an Event could not be written: %s", error)
 
-    def _allowed(self, uid: str, now: datetime) -> bool:
+    def _allowed(self, uid: str, note: Note, now: datetime) -> bool:
         tokens, at = self._tokens.get(uid, (float(BURST), now))
         tokens = min(BURST, tokens + (now - at).total_seconds() / REFILL_SECONDS)
-        self._tokens[uid] = (max(tokens - 1, 0), now)
-        return tokens >= 1
+        allowed = note.reason in ENDS or tokens >= (RESERVED + 1 if note.reason in PROGRESS else 1)
+        self._tokens[uid] = (tokens - 1 if allowed else tokens, now)
+        return allowed
 
     def _event(self, identity: Identity, note: Note, at: datetime) -> dict[str, Any]:
         stamp = format_time(at)

@@ -12,7 +12,7 @@ from cairn.errors import AlreadyExists, Gone, Rejected, Unavailable
 from cairn.ports import Cluster
 
 OUTPUTS_TAIL_LINES = 20_000  # the outputs block must end within so many lines of the log's end
-TAIL_SECONDS = 2.0
+TAIL_SECONDS = 10.0  # on a loaded node a kubelet takes seconds; nothing waits for the tail
 
 
 async def read_outputs(cluster: Cluster, namespace: str, pod: KubePod) -> Outputs | None:

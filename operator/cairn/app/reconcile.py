@@ -1,7 +1,7 @@
 """The one loop: observe, plan, apply. Every event, timer and restart leads here, and only here effects are made.
 
 The order of effects is the design's: results first, then the status on the very version that was planned on, then the
-actions that the stored status allows, then the Events that tell of it. A refused status write (409) drops the whole
+Events that tell of it, then the actions that the stored status allows. A refused status write (409) drops the whole
 plan: the world has moved on, and the next look decides anew. A crash between any two steps is the same as an operator
 that was slow: the next look finds the status and the objects as they are.
 """
@@ -100,9 +100,9 @@ class Reconciler:
         wait = self._defer(view.key.uid, plan)
         if plan.urgency is not Urgency.NONE and wait is None:
             await self._store(view, plan)
+            self._events.write(view.execution.identity, plan.notes)
             view = self._views.execution(view.key.uid) or view
         looks = await self._all(view, plan.after)
-        self._events.write(view.execution.identity, plan.notes)
         waits = [w for w in (plan.requeue_after, wait, 0.0 if any(looks) else None) if w is not None]
         return min(waits, default=None)
 
@@ -141,6 +141,8 @@ class Reconciler:
                     return await self._save_result(action)
                 case Launch():
                     return await self._launch(view, action)
+                case StopJob(stray=True):
+                    return await self._stop_stray(view, action)
                 case Release() | Hold() | StopJob():
                     return await self._patch_job(view, action)
                 case SetPaused():
@@ -231,9 +233,18 @@ class Reconciler:
             self._views.see_job(await self._cluster.patch_job(view.key.namespace, action.name, patch))
         except (Conflict, Gone):
             return await self._look_up(view, LookUp(action.name))
-        if isinstance(action, StopJob) and action.stray:
-            logger.warning("%s: Kubernetes Job %s ran without a live record and was suspended", view.key, action.name)
         return False
+
+    async def _stop_stray(self, view: ExecutionView, action: StopJob) -> bool:
+        """Suspend a Job without a live record: unless the record is only newer than the view that misses it.
+
+        An intent is stored before its Job is created, so an execution read after the Job was seen has the record.
+        """
+        body = await self._cluster.get_execution(view.key.namespace, view.key.name)
+        if body["metadata"]["resourceVersion"] != view.resource_version:
+            raise Conflict("the execution has changed", status=409)
+        logger.warning("%s: Kubernetes Job %s runs without a live record and is suspended", view.key, action.name)
+        return await self._patch_job(view, action)
 
     async def _set_paused(self, view: ExecutionView, action: SetPaused) -> bool:
         spec: dict[str, Any] = {"paused": action.paused}
@@ -261,8 +272,8 @@ class Reconciler:
         return True
 
     async def _explain(self, view: ExecutionView, action: Explain) -> None:
-        message = await self._cluster.newest_warning(view.key.namespace, action.uid)
-        self._views.seen(view.key.uid).explained[action.uid] = Explanation(message, self._clock())
+        reason, message = await self._cluster.newest_warning(view.key.namespace, action.uid)
+        self._views.seen(view.key.uid).explained[action.uid] = Explanation(reason, message, self._clock())
 
     async def _read_log(self, view: ExecutionView, action: ReadLog) -> None:
         logs = self._views.seen(view.key.uid).logs

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -239,7 +239,8 @@ def _view(key: Key, body: Mapping[str, Any], old: ExecutionView | None) -> Execu
         shape = Shape(spec) if spec else None
     execution = Execution(
         identity=identity, generation=generation, status=statuses.from_wire(body.get("status") or {}), spec=spec,
-        violations=violations, deleting="deletionTimestamp" in meta, paused_by_operator=_paused_by_operator(meta),
+        violations=violations, deleting="deletionTimestamp" in meta, paused_by_operator=_wrote(meta, "f:paused"),
+        stale_pause_reason=_wrote(meta, "f:pause", "f:reason") and not _wrote(meta, "f:paused"),
     )  # fmt: skip
     return ExecutionView(key, meta["resourceVersion"], execution, shape)
 
@@ -249,6 +250,9 @@ def _parsed(body: Mapping[str, Any]) -> tuple[ExecutionSpec | None, tuple[Violat
         spec = parse(body.get("spec") or {})
     except InvalidSpec as error:
         return None, error.violations
+    if "restoreFrom" in body["spec"]:
+        text = "this version cannot restore: leave it out to run the jobs from the beginning"
+        return None, (Violation("spec.restoreFrom", text),)
     size = len(json.dumps(body)) + len(spec.jobs) * _BYTES_PER_RECORD
     if size > names.OBJECT_LIMIT and not (body.get("status") or {}).get("startedAt"):
         text = (
@@ -259,11 +263,14 @@ def _parsed(body: Mapping[str, Any]) -> tuple[ExecutionSpec | None, tuple[Violat
     return spec, ()
 
 
-def _paused_by_operator(meta: Mapping[str, Any]) -> bool:
-    """Whether the last writer of `spec.paused` was the operator itself, as the API server recorded it."""
+def _wrote(meta: Mapping[str, Any], *path: str) -> bool:
+    """Whether the operator's pauses are the last writer of a field of `spec`, as the API server recorded it."""
     return any(
-        entry.get("manager") == names.PAUSE_MANAGER and "f:paused" in (entry.get("fieldsV1") or {}).get("f:spec", {})
+        entry.get("manager") == names.PAUSE_MANAGER and _has(entry.get("fieldsV1") or {}, ("f:spec", *path))
         for entry in meta.get("managedFields") or ()
     )
 
 
+def _has(fields: Mapping[str, Any], path: Sequence[str]) -> bool:
+    """Whether a field set holds a path."""
+    return not path or (path[0] in fields and _has(fields[path[0]], path[1:]))

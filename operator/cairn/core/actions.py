@@ -66,7 +66,7 @@ class StopJob:
     """Suspend a Kubernetes Job for good: its pod gets its grace period, the Job stays as the attempt's tombstone.
 
     Its parallelism becomes 0 as well, so that whoever un-suspends it (a queue controller) starts no second pod.
-    `stray`: it runs without a live record, which is reported.
+    `stray`: it runs without a live record, which is reported; only to be done if the execution has not changed.
     """
 
     name: str

@@ -173,6 +173,8 @@ def _under_job(record: JobRecord, job: KubeJob, pods: Sequence[KubePod], needed:
         return _without_outputs(job, needed, "its Kubernetes Job is complete, but its pod and the outputs are gone")
     if job.failed:
         return _failed_without_pod(job)
+    if job.stopped and job.quiet:  # by a hand, or by an operator that took it for a stray
+        return Ended(EndKind.INFRASTRUCTURE, names.SUSPENDED, "its Kubernetes Job was suspended for good", job=job)
     if job.suspended:
         return Alive(job, None, names.SUSPENDED, "its Kubernetes Job is suspended by something other than Cairn")
     return Alive(job, None, names.WAITING, "no pod yet")

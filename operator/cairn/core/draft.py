@@ -30,6 +30,7 @@ class Execution:
     violations: tuple[Violation, ...] = ()
     deleting: bool = False
     paused_by_operator: bool = False  # the operator's field manager wrote `spec.paused` last
+    stale_pause_reason: bool = False  # `spec.pause.reason` is the operator's, of a pause that has ended
 
 
 class Shape:

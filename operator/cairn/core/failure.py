@@ -11,7 +11,7 @@ Rules:
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -33,29 +33,27 @@ class Handling(StrEnum):
 def handling(failed: str, jobs: Mapping[str, JobSpec], dependents: Mapping[str, tuple[str, ...]],
              records: Records) -> Handling:  # fmt: skip
     """Whether the failure of the job `failed` is handled, may yet be, or will not be."""
-    found, seen, todo = Handling.UNHANDLED, {failed}, [failed]
+    passed, handlers, todo = {failed}, set(), [failed]
     while todo:
         for name in dependents.get(todo.pop(), ()):
-            if name in seen:
-                continue
-            seen.add(name)
-            job, record = jobs[name], records[name]
-            if job.run_on is RunOn.FAILURE:
-                if record.state is JobState.COMPLETED:
-                    return Handling.HANDLED
-                if _may_still_act(job, records):
-                    found = Handling.OPEN
-            elif job.run_on is RunOn.SUCCESS and _passes_on(record):
+            if jobs[name].run_on is RunOn.FAILURE:
+                handlers.add(name)
+            elif jobs[name].run_on is RunOn.SUCCESS and name not in passed and _passes_on(records[name]):
+                passed.add(name)
                 todo.append(name)
-    return found
+    if any(records[name].state is JobState.COMPLETED for name in handlers):
+        return Handling.HANDLED
+    may_act = any(_may_still_act(jobs[name], records, passed) for name in handlers)
+    return Handling.OPEN if may_act else Handling.UNHANDLED
 
 
-def _may_still_act(job: JobSpec, records: Records) -> bool:
+def _may_still_act(job: JobSpec, records: Records, passed: Set[str]) -> bool:
+    """Whether a handler runs or will: `passed` holds the jobs that the failure skips, or is about to."""
     record = records[job.id]
     if record.running:
         return True
     return record.state is JobState.PENDING and all(
-        records[d].terminal or records[d].running for d in job.depends_on
+        records[d].terminal or records[d].running or d in passed for d in job.depends_on
     )
 
 

@@ -4,6 +4,7 @@ Rules:
 - Intent before effect: an attempt is marked `stopping` in a stored status before its Kubernetes Job is suspended.
 - An intent without a Job is settled under a pause or a cancel by creating the Job suspended, never forgotten: the
   create may be under way. Only where that is refused under a cancel, or the job is in the spec no more, it is given up.
+- What has not started when it is put on `hold`, or when its job is taken out of the spec, does not start either.
 - A held Job is released only by a view of the execution that is newer than the hold (generations only grow), so that a
   stale operator cannot start a container after `Paused`.
 """
@@ -12,6 +13,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
+from typing import assert_never
 
 from cairn import names
 from cairn.core import manifests
@@ -30,7 +32,7 @@ from cairn.core.actions import (
 from cairn.core.assess import Alive, Ended, EndKind, Held, LogWanted, Unconfirmed, Unlaunched, assess
 from cairn.core.conclude import conclude, with_seen
 from cairn.core.draft import Draft
-from cairn.core.observed import KubeJob
+from cairn.core.observed import Explanation, KubeJob
 from cairn.core.outputs import Outputs
 from cairn.core.spec import JobSpec, PauseMode, RunOn
 from cairn.core.status import JobRecord, JobState, Stopping
@@ -91,6 +93,8 @@ def _follow_one(draft: Draft, record: JobRecord) -> None:
             _alive(draft, record, alive)
         case Ended() as ended:
             _ended(draft, record, job, ended)
+        case _ as never:
+            assert_never(never)
 
 
 def _wait(draft: Draft, record: JobRecord, reason: str, message: str) -> None:
@@ -118,7 +122,7 @@ def _settle_intent(draft: Draft, record: JobRecord, job: JobSpec, name: str) -> 
         draft.wake.append(refusal.retry_at)
         _wait(draft, record, refusal.reason, refusal.message)
         return
-    blocked = draft.spec.paused or record.stopping is not None
+    blocked = draft.spec.paused or record.stopping is not None or record.id in draft.spec.hold
     record = replace(record, definition=job.digest)  # of what is created now; a Job that exists already says its own
     try:
         launch = launch_of(draft, record, job, held=blocked)
@@ -189,12 +193,17 @@ def launch_of(draft: Draft, record: JobRecord, job: JobSpec, *, held: bool) -> L
 
 def _held(draft: Draft, record: JobRecord, job: KubeJob) -> None:
     record = _not_stopped_by_pause(with_seen(record, job, None))
+    if record.id not in draft.shape.jobs:
+        record = record.as_stopping(Stopping.PAUSE)  # taken out of the spec before it started: it never does
     if record.stopping is not None:
         draft.after.append(StopJob(job.name, job.uid))
         _wait(draft, record, names.STOPPING, f"being stopped ({record.stopping})")
         return
     held_at = job.held_at or 0
     pause = draft.status.pause
+    if pause is None and record.id in draft.spec.hold:
+        draft.put(record.with_reason(names.ON_HOLD, "created suspended, not started; named in spec.hold"))
+        return
     if pause is None:
         if draft.execution.generation > held_at:
             draft.after.append(Release(job.name, job.uid, job.resource_version))
@@ -215,23 +224,24 @@ def _alive(draft: Draft, record: JobRecord, alive: Alive) -> None:
     reason, message = alive.reason, alive.message
     if record.stopping is not None:
         reason, message = names.STOPPING, f"being stopped ({record.stopping})"
-    elif reason == names.WAITING:
-        message = _explained(draft, record, alive) or message
+    elif reason == names.WAITING and (explained := _explained(draft, record, alive)) and explained.message:
+        reason, message = explained.reason, explained.message
     _wait(draft, record, reason, message)
 
 
-def _explained(draft: Draft, record: JobRecord, alive: Alive) -> str:
+def _explained(draft: Draft, record: JobRecord, alive: Alive) -> Explanation | None:
     """Why a Job has no pod, or a pod no container, for longer than usual, as the Events about it say."""
     subject = alive.pod or alive.job
-    since = (subject.created_at if subject else None) or record.launched_at or draft.now
-    if subject is None or draft.now < since + _EXPLAIN_AFTER:
+    assert subject is not None  # something of it is seen, else it would not be alive
+    since = subject.created_at or record.launched_at or draft.now
+    if draft.now < since + _EXPLAIN_AFTER:
         draft.wake.append(since + _EXPLAIN_AFTER)
-        return ""
+        return None
     known = draft.observed.explained.get(subject.uid)
     if known is None or draft.now >= known.at + _EXPLAIN_AGAIN:
         draft.after.append(Explain(subject.uid))
     draft.wake.append((known.at if known and draft.now < known.at + _EXPLAIN_AGAIN else draft.now) + _EXPLAIN_AGAIN)
-    return known.message if known else ""
+    return known
 
 
 # --- Ends ------------------------------------------------------------------------------------------------------------

@@ -13,9 +13,12 @@ from cairn.core import pausing
 from cairn.core.actions import Note
 from cairn.core.status import JobRecord, JobState, PausePhase, Phase, Status
 
+PROGRESS = frozenset({"Completed", "Skipped", "Launched"})  # reasons of notes that a person can do without
 _LISTED = 10
 _FAILURES = 5
+_USUAL = frozenset({names.WAITING, names.STOPPING, names.HELD, names.LAUNCHING, names.READING_OUTPUTS})
 _OUTCOME = {Phase.SUCCEEDED: "Succeeded", Phase.FAILED: "Failed", Phase.CANCELLED: "Cancelled"}
+ENDS = frozenset(_OUTCOME.values())  # reasons of the notes that tell how an execution ended
 
 
 def listed(ids: Sequence[str]) -> str:
@@ -35,7 +38,8 @@ def _attempt(record: JobRecord) -> str:
 def notes(old: Status, new: Status) -> tuple[Note, ...]:
     """What has happened between two statuses of one execution, most telling last."""
     changed = [(old.jobs.get(r.id), r) for r in new.jobs.values() if old.jobs.get(r.id) is not r]
-    return (*_progress(changed), *_failures(changed), *_pause(old, new), *_cancel(old, new), *_end(old, new))
+    told_of_jobs = (*_progress(changed), *_failures(changed), *_waits(changed))
+    return (*told_of_jobs, *_pause(old, new), *_cancel(old, new), *_end(old, new))
 
 
 Changes = Iterable[tuple[JobRecord | None, JobRecord]]
@@ -60,9 +64,8 @@ def _progress(changed: Changes) -> Iterable[Note]:
 
 
 def _failures(changed: Changes) -> Iterable[Note]:
-    ended = [(b, a) for b, a in changed if b is not None and b.running and not a.running]
-    failed = [a for _, a in ended if a.state is JobState.FAILED]
-    again = [a for _, a in ended if a.state is JobState.PENDING]
+    failed = [a for b, a in changed if a.state is JobState.FAILED and not (b and b.state is JobState.FAILED)]
+    again = [a for b, a in changed if a.state is JobState.PENDING and b is not None and b.running]
     for record in failed[:_FAILURES]:
         yield Note("JobFailed", f"{_attempt(record)} failed: {record.reason}: {record.message}", warning=True)
     if len(failed) > _FAILURES:
@@ -72,6 +75,19 @@ def _failures(changed: Changes) -> Iterable[Note]:
             yield Note("Stopped", f"{_attempt(record)} was stopped by the pause and will run again")
         else:
             yield Note("Retrying", f"{_attempt(record)} ended: {record.reason}: {record.message}; trying again", True)
+
+
+def waits_visibly(record: JobRecord) -> bool:
+    """Whether a launched job waits for something that a person may have to see to."""
+    return record.running and bool(record.message) and record.reason not in _USUAL
+
+
+def _waits(changed: Changes) -> Iterable[Note]:
+    fresh = [a for b, a in changed if waits_visibly(a) and not (b and b.running and b.reason == a.reason)]
+    for record in fresh[:_FAILURES]:
+        yield Note("Waiting", f"{_attempt(record)} waits: {record.reason}: {record.message}", warning=True)
+    if len(fresh) > _FAILURES:
+        yield Note("Waiting", f"waiting also: {listed([r.id for r in fresh[_FAILURES:]])}", warning=True)
 
 
 def _pause(old: Status, new: Status) -> Iterable[Note]:

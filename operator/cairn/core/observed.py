@@ -115,8 +115,9 @@ class Refusal:
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """Why an object waits, as the newest warning Event about it says."""
+    """Why an object waits, as the newest warning Event about it says; empty where there is none."""
 
+    reason: str
     message: str
     at: datetime
 
@@ -196,14 +197,19 @@ def _exit_code(status: Mapping[str, Any]) -> int:
     return ((status.get("state") or {}).get("terminated") or {}).get("exitCode") or 0
 
 
-def _telling(statuses: list[Mapping[str, Any]], initial: list[Mapping[str, Any]], spec: Mapping[str, Any]) -> Any:
-    """The status of the container that counts: `main`, or the first; unless it is another one that failed the pod."""
+def _telling(statuses: list[Mapping[str, Any]], initial: list[Mapping[str, Any]], spec: Mapping[str, Any], *,
+             failed: bool) -> Mapping[str, Any]:  # fmt: skip
+    """The status of the container that counts: `main`, or the first; unless it is another one that failed the pod.
+
+    A sidecar (an init container that is always restarted) fails no pod: it is killed once the others have ended.
+    """
     first = (spec.get("containers") or [{}])[0].get("name")
     by_name = {s.get("name"): s for s in statuses}
-    main = by_name.get(names.MAIN_CONTAINER) or by_name.get(first) or {}
-    if _exit_code(main):
+    main: Mapping[str, Any] = by_name.get(names.MAIN_CONTAINER) or by_name.get(first) or {}
+    if not failed or _exit_code(main):
         return main
-    return next((s for s in initial + statuses if _exit_code(s)), main)
+    sidecars = {c.get("name") for c in spec.get("initContainers") or () if c.get("restartPolicy") == "Always"}
+    return next((s for s in initial + statuses if _exit_code(s) and s.get("name") not in sidecars), main)
 
 
 def _waiting(statuses: list[Mapping[str, Any]]) -> Mapping[str, Any]:
@@ -219,7 +225,7 @@ def kube_pod(body: Mapping[str, Any]) -> KubePod:
     labels = meta.get("labels") or {}
     statuses = list(status.get("containerStatuses") or ())
     initial = list(status.get("initContainerStatuses") or ())
-    telling = _telling(statuses, initial, spec)
+    telling = _telling(statuses, initial, spec, failed=status.get("phase") == "Failed")
     state = telling.get("state") or {}
     ended = state.get("terminated") or {}
     waiting = _waiting(initial + statuses)

@@ -20,7 +20,7 @@ from cairn import names
 from cairn.core import following, health, launching, pausing, repair
 from cairn.core.actions import DeleteExecution, Plan, SetPaused, Urgency
 from cairn.core.draft import Draft, Execution, Shape
-from cairn.core.notes import listed, notes
+from cairn.core.notes import listed, notes, waits_visibly
 from cairn.core.observed import Observed
 from cairn.core.spec import ExecutionSpec, FailurePolicy
 from cairn.core.status import Acknowledged, CancelState, JobRecord, JobState, Phase, Status, to_wire
@@ -68,6 +68,8 @@ def _with_conditions(status: Status, execution: Execution, ignored: tuple[str, .
 
 def _begin(execution: Execution, spec: ExecutionSpec, shape: Shape, observed: Observed, now: datetime) -> Draft:
     status = execution.status
+    if execution.stale_pause_reason:
+        spec = replace(spec, pause=replace(spec.pause, reason=""))
     if status.started_at is None:
         status = replace(status, started_at=now, phase=Phase.RUNNING)
     status = pausing.begin_or_end(
@@ -177,14 +179,11 @@ def _outcome(draft: Draft) -> tuple[Phase, str, str]:
 
 def _summary(draft: Draft) -> str:
     """What a person should know of a running execution: what fails or waits, else nothing."""
-    waiting = [r for r in draft.records.values() if r.running and r.message and r.reason not in _QUIET]
+    waiting = [record for record in draft.records.values() if waits_visibly(record)]
     if not waiting:
         return ""
     more = f" (and {len(waiting) - 1} more)" if len(waiting) > 1 else ""
     return f"job {waiting[0].id} waits: {waiting[0].reason}: {waiting[0].message}{more}"
-
-
-_QUIET = {names.WAITING, names.STOPPING, names.HELD, names.LAUNCHING, names.READING_OUTPUTS}
 
 
 def _show_pause(draft: Draft) -> None:
@@ -236,7 +235,7 @@ def _finish_plan(status: Status, execution: Execution, draft: Draft | None = Non
         urgency=urgency,
         before=tuple(draft.before) if draft else (),
         after=tuple(draft.after) if draft else (),
-        notes=notes(execution.status, status) if urgency is Urgency.NOW else (),
+        notes=notes(execution.status, status) if urgency is not Urgency.NONE else (),
         requeue_after=max((wake - now).total_seconds(), 0.0) if wake else None,
         wire=to_wire(status) if urgency is not Urgency.NONE else {},
     )

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from typing import assert_never
 
 from cairn import names
 from cairn.core import manifests
@@ -69,6 +70,8 @@ def _carry_out(draft: Draft, request: Request) -> JobRecord:
             return replace(record, finished_at=None).as_ended(JobState.SKIPPED, names.SKIPPED_BY_HAND, text, draft.now)
         case RequestType.COMPLETE:
             return _completed(draft, record, request)
+        case _ as never:
+            assert_never(never)
 
 
 def _retried(record: JobRecord) -> JobRecord:

@@ -75,11 +75,11 @@ class KubeCluster:
         body: Body = {"metadata": {"uid": found["metadata"]["uid"]}, "status": status}
         await self._api.patch(path, body, fieldManager=names.MANAGER)
 
-    async def newest_warning(self, namespace: str, uid: str) -> str:
+    async def newest_warning(self, namespace: str, uid: str) -> tuple[str, str]:
         selector = f"involvedObject.uid={uid},type=Warning"
         answer = await self._api.get(f"/api/v1/namespaces/{namespace}/events", fieldSelector=selector, limit="50")
         newest = max(answer["items"], key=_event_time, default=None)
-        return f"{newest['reason']}: {newest['message']}" if newest else ""
+        return (newest["reason"], newest["message"]) if newest else ("", "")
 
     async def stream_log(
         self, namespace: str, pod: str, container: str, *, tail_lines: int

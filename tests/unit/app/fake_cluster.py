@@ -1,0 +1,149 @@
+"""A Kubernetes API in memory, as far as `ports.Cluster` needs one: versions, occupied names, UIDs, and faults."""
+
+from __future__ import annotations
+
+import copy
+import itertools
+from collections import defaultdict
+from collections.abc import AsyncIterator, Mapping
+from typing import Any
+
+from cairn.errors import AlreadyExists, ApiError, Conflict, Gone
+
+Body = dict[str, Any]
+
+
+class FakeCluster:
+    """Answers as an API server does. `calls` tells what was asked; `fail` makes the next calls of a kind fail."""
+
+    def __init__(self) -> None:
+        self.executions: dict[str, Body] = {}
+        self.objects: dict[tuple[str, str], Body] = {}  # by kind and name
+        self.pods: list[Body] = []
+        self.logs: dict[str, list[bytes]] = {}
+        self.warnings: dict[str, tuple[str, str]] = {}
+        self.events: list[Body] = []
+        self.calls: list[tuple[str, str]] = []
+        self._faults: dict[str, list[ApiError]] = defaultdict(list)
+        self._serial = itertools.count(100)
+
+    def fail(self, method: str, *errors: ApiError) -> None:
+        """Let the next calls of a method fail, one error each."""
+        self._faults[method].extend(errors)
+
+    def called(self, method: str) -> list[str]:
+        """The names that a method was called with."""
+        return [name for called, name in self.calls if called == method]
+
+    def add_execution(self, name: str, spec: Body, **metadata: Any) -> Body:
+        """Create an execution, as a user does."""
+        meta = {"name": name, "namespace": "default", "uid": f"uid-of-{name}", "generation": 1} | metadata
+        self.executions[name] = {"metadata": meta | {"resourceVersion": self._version()}, "spec": spec}
+        return copy.deepcopy(self.executions[name])
+
+    def edit(self, name: str, **spec: Any) -> Body:
+        """Change an execution's spec, as a user does."""
+        body = self.executions[name]
+        body["spec"] = body["spec"] | spec
+        body["metadata"]["generation"] += 1
+        body["metadata"]["resourceVersion"] = self._version()
+        return copy.deepcopy(body)
+
+    def _version(self) -> str:
+        return str(next(self._serial))
+
+    def _call(self, method: str, name: str) -> None:
+        self.calls.append((method, name))
+        if self._faults[method]:
+            raise self._faults[method].pop(0)
+
+    def _execution(self, name: str) -> Body:
+        if name not in self.executions:
+            raise Gone("there is no such execution", status=404)
+        return self.executions[name]
+
+    # --- ports.Cluster
+
+    async def get_execution(self, namespace: str, name: str) -> Body:
+        self._call("get_execution", name)
+        return copy.deepcopy(self._execution(name))
+
+    async def write_status(self, namespace: str, name: str, uid: str, resource_version: str, status: Body) -> str:
+        self._call("write_status", name)
+        meta = self._execution(name)["metadata"]
+        if (meta["uid"], meta["resourceVersion"]) != (uid, resource_version):
+            raise Conflict("the object has been modified", status=409)
+        self.executions[name]["status"] = copy.deepcopy(status)
+        meta["resourceVersion"] = self._version()
+        return str(meta["resourceVersion"])
+
+    async def patch_paused(self, namespace: str, name: str, resource_version: str, spec: Body) -> None:
+        self._call("patch_paused", name)
+        if self._execution(name)["metadata"]["resourceVersion"] != resource_version:
+            raise Conflict("the object has been modified", status=409)
+        self.edit(name, **spec)
+
+    async def delete_execution(self, namespace: str, name: str, uid: str) -> None:
+        self._call("delete_execution", name)
+        if self._execution(name)["metadata"]["uid"] != uid:
+            raise Conflict("the UID in the precondition does not match", status=409)
+        del self.executions[name]
+
+    async def create(self, manifest: Body) -> Body:
+        kind, name = manifest["kind"], manifest["metadata"]["name"]
+        self._call(f"create {kind}", name)
+        if (kind, name) in self.objects:
+            raise AlreadyExists(f"{name} exists", status=409)
+        body = copy.deepcopy(manifest)
+        body["metadata"] |= {"uid": f"uid-{self._version()}", "resourceVersion": self._version()}
+        self.objects[kind, name] = body
+        return copy.deepcopy(body)
+
+    def _object(self, kind: str, name: str) -> Body:
+        if (kind, name) not in self.objects:
+            raise Gone(f"there is no {kind} {name}", status=404)
+        return self.objects[kind, name]
+
+    async def get_job(self, namespace: str, name: str) -> Body:
+        self._call("get_job", name)
+        return copy.deepcopy(self._object("Job", name))
+
+    async def patch_job(self, namespace: str, name: str, patch: Body) -> Body:
+        self._call("patch_job", name)
+        body = self._object("Job", name)
+        meta, wanted = body["metadata"], patch["metadata"]
+        if any(wanted.get(key) not in (None, meta[key]) for key in ("uid", "resourceVersion")):
+            raise Conflict("another UID or version", status=409)
+        annotations = meta.get("annotations", {}) | wanted.get("annotations", {})
+        meta["annotations"] = {key: value for key, value in annotations.items() if value is not None}
+        meta["resourceVersion"] = self._version()
+        body["spec"] |= patch["spec"]
+        return copy.deepcopy(body)
+
+    async def list_pods(self, namespace: str, job_name: str) -> list[Body]:
+        self._call("list_pods", job_name)
+        label = "batch.kubernetes.io/job-name"
+        return [copy.deepcopy(p) for p in self.pods if p["metadata"]["labels"][label] == job_name]
+
+    async def get_result(self, namespace: str, name: str) -> Body:
+        self._call("get_result", name)
+        return copy.deepcopy(self._object("JobResult", name))
+
+    async def patch_result_status(self, namespace: str, name: str, status: Body) -> None:
+        self._call("patch_result_status", name)
+        self._object("JobResult", name)["status"] = status
+
+    async def newest_warning(self, namespace: str, uid: str) -> tuple[str, str]:
+        self._call("newest_warning", uid)
+        return self.warnings.get(uid, ("", ""))
+
+    async def stream_log(self, namespace: str, pod: str, container: str, *, tail_lines: int) -> AsyncIterator[bytes]:
+        self._call("stream_log", pod)
+        if pod not in self.logs:
+            raise Gone(f"there is no pod {pod}", status=404)
+        for chunk in self.logs[pod]:
+            yield chunk
+
+    async def post_event(self, event: Mapping[str, Any]) -> None:
+        self._call("post_event", event["reason"])
+        self.events.append(dict(event))

@@ -1,0 +1,278 @@
+"""What the operator has seen: newest wins, by UID, and not seeing is not knowing."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from cairn import names
+from cairn.app import views as module
+from cairn.app.views import ABSENCE_COUNTS_FOR, Key, OutputsCache, Views
+from cairn.core.outputs import Outputs
+from cairn.core.status import Phase, Status, to_wire
+from simulation.build import NOW, ended
+
+Body = dict[str, Any]
+KEY = Key("default", "sample", "uid-1")
+SPEC = {"jobs": [{"id": "a", "image": "busybox"}]}
+
+
+def execution(version: int = 5, generation: int = 1, spec: Body | None = None, **more: Any) -> Body:
+    meta = {
+        "namespace": "default", "name": "sample", "uid": "uid-1", "generation": generation,
+        "resourceVersion": str(version),
+    } | more.pop("metadata", {})  # fmt: skip
+    return {"metadata": meta, "spec": spec or SPEC} | more
+
+
+def job(version: int = 5, uid: str = "job-1", **more: Any) -> Body:
+    meta = {"name": "j", "uid": uid, "resourceVersion": str(version), "labels": {names.LABEL_EXECUTION_UID: "uid-1"}}
+    return {"metadata": meta} | more
+
+
+def pod(phase: str = "Running", uid: str = "pod-1") -> Body:
+    labels = {names.LABEL_EXECUTION_UID: "uid-1", "batch.kubernetes.io/job-name": "j"}
+    return {"metadata": {"name": uid, "uid": uid, "labels": labels}, "status": {"phase": phase}}
+
+
+@pytest.fixture
+def views() -> Views:
+    found = Views()
+    found.see_execution(execution())
+    return found
+
+
+def seen(views: Views) -> Any:
+    return views.observe("uid-1", NOW)
+
+
+# --- Executions ------------------------------------------------------------------------------------------------------
+
+
+def test_an_execution_is_seen(views: Views) -> None:
+    view = views.execution("uid-1")
+    assert view is not None and view.shape is not None
+    assert (view.key, view.resource_version, view.execution.generation) == (KEY, "5", 1)
+    assert str(KEY) == "default/sample"
+    assert views.keys() == [KEY]
+
+
+@pytest.mark.parametrize(("version", "news"), [(4, False), (5, False), (6, True), (10, True)])
+def test_an_older_version_never_replaces_a_newer_one(views: Views, version: int, news: bool) -> None:
+    """Also 10 against 5: they are numbers."""
+    assert (views.see_execution(execution(version, 2)) == KEY) is news
+    view = views.execution("uid-1")
+    assert view is not None and view.execution.generation == (2 if news else 1)
+
+
+def test_an_own_write_is_known_at_once_and_not_undone_by_a_late_event(views: Views) -> None:
+    status = Status(Phase.RUNNING)
+    views.wrote_status(KEY, "8", status)
+    views.see_execution(execution(7))
+    view = views.execution("uid-1")
+    assert view is not None and (view.resource_version, view.execution.status) == ("8", status)
+    views.wrote_status(KEY, "6", Status())
+    assert views.execution("uid-1") == view
+
+
+def test_a_write_to_what_is_gone_is_forgotten(views: Views) -> None:
+    views.forget_execution("uid-1")
+    views.wrote_status(KEY, "8", Status())
+    assert views.execution("uid-1") is None
+
+
+def test_a_successor_of_the_same_name_is_another_one(views: Views) -> None:
+    views.see_job(job())
+    views.see_execution(execution(9, metadata={"uid": "uid-2"}))
+    assert len(views.keys()) == 2
+    assert views.observe("uid-2", NOW).jobs == {}
+
+
+def test_a_spec_is_read_once_a_generation(views: Views, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = views.execution("uid-1")
+    monkeypatch.setattr(module, "parse", None)
+    views.see_execution(execution(6, 1, status=to_wire(Status(Phase.RUNNING))))
+    after = views.execution("uid-1")
+    assert before is not None and after is not None
+    assert after.shape is before.shape and after.execution.spec is before.execution.spec
+    assert after.execution.status.phase is Phase.RUNNING
+
+
+def test_a_wrong_spec_is_seen_with_its_violations(views: Views) -> None:
+    views.see_execution(execution(6, 2, {"jobs": []}))
+    view = views.execution("uid-1")
+    assert view is not None and (view.execution.spec, view.shape) == (None, None)
+    assert [v.field for v in view.execution.violations] == ["spec.jobs"]
+
+
+def test_a_restore_is_not_accepted_yet(views: Views) -> None:
+    views.see_execution(execution(6, 2, {"restoreFrom": {"checkpointName": "c"}}))
+    view = views.execution("uid-1")
+    assert view is not None and [v.field for v in view.execution.violations] == ["spec.restoreFrom"]
+
+
+@pytest.mark.parametrize("started", [False, True])
+def test_what_is_too_large_does_not_start_and_what_has_started_goes_on(views: Views, started: bool) -> None:
+    large = {"jobs": [{"id": f"j{i}", "image": "x" * 5000} for i in range(250)]}
+    status = {"status": {"startedAt": "2026-01-31T08:00:00.000Z"}} if started else {}
+    views.see_execution(execution(6, 2, large, **status))
+    view = views.execution("uid-1")
+    assert view is not None and (view.execution.spec is not None) is started
+    assert started or view.execution.violations[0].message.startswith(names.TOO_LARGE)
+
+
+def field_owner(manager: str, *fields: str) -> Body:
+    return {"manager": manager, "fieldsV1": {"f:spec": {f: {} for f in fields}}}
+
+
+REASON = {"manager": names.PAUSE_MANAGER, "fieldsV1": {"f:spec": {"f:pause": {"f:reason": {}}}}}
+
+
+@pytest.mark.parametrize(
+    ("owners", "by_operator", "stale_reason"),
+    [
+        (None, False, False),
+        ([field_owner("kubectl", "f:paused")], False, False),
+        ([field_owner(names.PAUSE_MANAGER, "f:paused")], True, False),
+        ([field_owner(names.PAUSE_MANAGER, "f:paused"), REASON], True, False),
+        ([field_owner("kubectl", "f:paused"), REASON], False, True),
+        ([field_owner(names.PAUSE_MANAGER, "f:pause"), {"manager": names.PAUSE_MANAGER}], False, False),
+    ],
+    ids=["not told", "a person", "the operator", "with its reason", "a person, the reason is older", "another field"],
+)
+def test_who_paused(owners: list[Body] | None, by_operator: bool, stale_reason: bool) -> None:
+    found = Views()
+    found.see_execution(execution(metadata={"managedFields": owners, "deletionTimestamp": "x"}))
+    view = found.execution("uid-1")
+    assert view is not None and view.execution.deleting
+    assert (view.execution.paused_by_operator, view.execution.stale_pause_reason) == (by_operator, stale_reason)
+
+
+# --- Kubernetes Jobs -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("second", "told", "version"),
+    [
+        pytest.param(job(6, spec={"suspend": True}), "uid-1", "6", id="newer"),
+        pytest.param(job(6), None, "6", id="newer, and nothing that a plan sees"),
+        pytest.param(job(5, spec={"suspend": True}), None, "5", id="the same"),
+        pytest.param(job(4, spec={"suspend": True}), None, "5", id="older"),
+        pytest.param(job(4, "job-2"), "uid-1", "4", id="another one of that name"),
+    ],
+)
+def test_the_newest_of_a_job_wins(views: Views, second: Body, told: str | None, version: str) -> None:
+    assert views.see_job(job(5)) == "uid-1"
+    assert views.see_job(second) == told
+    assert seen(views).jobs["j"].resource_version == version
+
+
+def test_a_job_that_is_seen_is_neither_absent_nor_refused(views: Views) -> None:
+    views.note_absent("uid-1", "j", NOW, pods=False)
+    views.seen("uid-1").refused["j"] = "refused"  # type: ignore[assignment]
+    views.see_job(job())
+    assert (seen(views).absent, seen(views).refused) == (frozenset(), {})
+
+
+@pytest.mark.parametrize(("uid", "left"), [("job-1", set()), ("other", {"j"})], ids=["this one", "a predecessor"])
+def test_a_deleted_job_is_forgotten(views: Views, uid: str, left: set[str]) -> None:
+    views.see_job(job())
+    assert views.forget_job(job(9, uid)) == "uid-1"
+    assert set(seen(views).jobs) == left
+    assert Views().forget_job(job()) == "uid-1"
+
+
+# --- Pods ------------------------------------------------------------------------------------------------------------
+
+
+def test_pods_are_seen_by_job(views: Views) -> None:
+    assert views.see_pod(pod()) == "uid-1"
+    assert views.see_pod(pod()) is None
+    assert views.see_pod(pod("Failed")) == "uid-1"
+    views.see_pod(pod("Running", "pod-2"))
+    assert [(p.uid, p.phase) for p in seen(views).pods["j"]] == [("pod-1", "Failed"), ("pod-2", "Running")]
+
+
+@pytest.mark.parametrize(("phase", "left"), [("Running", 0), ("Failed", 1), ("Succeeded", 1)])
+def test_how_a_pod_ended_is_remembered_after_it_is_gone(views: Views, phase: str, left: int) -> None:
+    views.see_pod(pod())
+    assert views.forget_pod(pod(phase)) == "uid-1"
+    assert len(seen(views).pods.get("j", ())) == left
+
+
+def test_a_pod_that_was_not_known_is_forgotten_too(views: Views) -> None:
+    assert views.forget_pod(pod()) == "uid-1"
+    views.see_job(job())
+    assert views.forget_pod(pod("Failed")) == "uid-1"
+    assert seen(views).pods == {}
+
+
+def test_nothing_is_kept_of_what_is_gone_altogether(views: Views) -> None:
+    views.see_job(job())
+    views.see_pod(pod())
+    views.forget_execution("uid-1")
+    views.see_job(job(7))  # the garbage collector is at work, and its events come late
+    views.see_pod(pod("Failed"))
+    views.forget_job(job(8))
+    views.forget_pod(pod("Failed"))
+    assert views._seen == {}
+
+
+# --- Absence ---------------------------------------------------------------------------------------------------------
+
+
+def test_an_absence_counts_for_a_moment(views: Views) -> None:
+    views.see_job(job())
+    views.see_pod(pod())
+    views.note_absent("uid-1", "j", NOW, pods=False)
+    views.note_absent("uid-1", "j", NOW, pods=True)
+    found = seen(views)
+    assert (found.jobs, found.pods, found.absent, found.absent_pods) == ({}, {}, {"j"}, {"j"})
+    late = views.observe("uid-1", NOW + ABSENCE_COUNTS_FOR + timedelta(seconds=1))
+    assert (late.absent, late.absent_pods) == (frozenset(), frozenset())
+
+
+def test_a_pod_that_is_seen_is_not_absent(views: Views) -> None:
+    views.note_absent("uid-1", "j", NOW, pods=True)
+    views.see_pod(pod())
+    assert seen(views).absent_pods == frozenset()
+
+
+# --- Outputs ---------------------------------------------------------------------------------------------------------
+
+
+def test_only_outputs_that_are_recorded_are_shown(views: Views) -> None:
+    mine, other = Outputs("1"), Outputs("2")
+    views.outputs.put(mine)
+    views.outputs.put(other)
+    views.wrote_status(KEY, "8", Status(jobs={"a": ended("a", result=mine.digest), "b": ended("b")}))
+    assert seen(views).outputs == {mine.digest: mine}
+
+
+def test_the_least_recently_used_outputs_go_first() -> None:
+    cache = OutputsCache(limit=10)
+    a, b, c = (Outputs(json.dumps(x * 3)) for x in "abc")
+    cache.put(a)
+    cache.put(b)
+    cache.put(b)
+    assert cache.pick({a.digest}) == {a.digest: a}
+    cache.put(c)
+    assert set(cache.pick({o.digest for o in (a, b, c)})) == {a.digest, c.digest}
+
+
+def test_one_that_is_larger_than_the_limit_is_kept() -> None:
+    cache = OutputsCache(limit=1)
+    cache.put(Outputs("12345"))
+    assert len(cache.pick({Outputs("12345").digest})) == 1
+
+
+def test_a_view_is_not_changed_by_a_newer_one(views: Views) -> None:
+    before = views.execution("uid-1")
+    assert before is not None
+    copy = replace(before)
+    views.see_execution(execution(6, 2))
+    assert before == copy
