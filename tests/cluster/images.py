@@ -147,15 +147,21 @@ def _requirements(requirements: Path, python: str, path: Path) -> None:
     with tempfile.TemporaryDirectory() as scratch:
         where = ["--target", scratch, "--only-binary=:all:", "--implementation=cp", f"--python-version={python}"]
         platforms = [f"--platform={platform}" for platform in _PLATFORMS]
-        # Compiled by another Python, modules would be of no use in the image.
-        compiled = [] if python == f"{sys.version_info.major}.{sys.version_info.minor}" else ["--no-compile"]
-        what = ["--no-deps", "--require-hashes", "--requirement", str(requirements)]
-        command = [interpreter, "-m", "pip", "install", "--quiet", *where, *platforms, *compiled, *what]
+        what = ["--no-compile", "--no-deps", "--require-hashes", "--requirement", str(requirements)]
+        command = [interpreter, "-m", "pip", "install", "--quiet", *where, *platforms, *what]
         if subprocess.run(command, stdout=sys.stderr, check=False).returncode:
             raise ClusterError(f"pip could not install {requirements}")
+        if python == f"{sys.version_info.major}.{sys.version_info.minor}":  # else it would be of no use in the image
+            _compile(interpreter, Path(scratch))
         with archive.Layer(path) as layer:
             # On the module path of Debian's Python, so that no virtual environment is needed.
             layer.tree(f"usr/local/lib/python{python}/dist-packages", Path(scratch))
+
+
+def _compile(interpreter: str, packages_dir: Path) -> None:
+    """Compile modules so that they stay valid in a layer: by default they record times, and a layer has none."""
+    command = [interpreter, "-m", "compileall", "-q", "--invalidation-mode=unchecked-hash", str(packages_dir)]
+    subprocess.run(command, stdout=sys.stderr, check=False)  # some packages carry files for other versions of Python
 
 
 def _copy(copies: list[tuple[Path, str]], path: Path) -> None:

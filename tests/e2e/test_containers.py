@@ -18,6 +18,7 @@ pytestmark = pytest.mark.e2e
 
 Start = Callable[[Kube], OperatorProcess]
 
+BEGIN, END = "::cairn-outputs::", "::end-cairn-outputs::"
 BUSYBOX = "localhost/cairn-busybox:dev"
 
 
@@ -89,7 +90,7 @@ def test_outputs_that_do_not_fit_fail_clearly(real: Kube) -> None:
     real.run(
         "toolarge",
         shell("message", fill.format(5000, "> /dev/termination-log")),
-        shell("log", f"echo ::cairn-outputs::; {fill.format(70000, '')}; echo; echo ::end-cairn-outputs::", outputs="Log"),
+        shell("log", f"echo {BEGIN}; {fill.format(70000, '')}; echo; echo {END}", outputs="Log"),
         shell("text", "echo hello > /dev/termination-log"),
         failurePolicy="Continue",
     )
@@ -171,8 +172,8 @@ def test_what_a_job_waits_for_is_visible(real: Kube, job: Object, reason: str) -
 
 
 def test_a_missing_secret_that_comes_lets_the_job_run(real: Kube) -> None:
-    real.run("late", shell("a", "test \"$X\" = y",
-                           env=[{"name": "X", "valueFrom": {"secretKeyRef": {"name": "late", "key": "k"}}}]))  # fmt: skip
+    env = [{"name": "X", "valueFrom": {"secretKeyRef": {"name": "late", "key": "k"}}}]
+    real.run("late", shell("a", 'test "$X" = y', env=env))
     real.wait_job("late", "a", reason="CreateContainerConfigError")
     real.kubectl("create", "secret", "generic", "late", "--from-literal=k=y")
     assert real.wait("late", "Finished", 120)["status"]["phase"] == "Succeeded"

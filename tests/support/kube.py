@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 Object = dict[str, Any]
+Objects = list[Object]
 POLL = 0.1
 
 T = TypeVar("T")
@@ -50,9 +51,9 @@ class Kube:
         found: Object = json.loads(self.kubectl("get", kind, name, "-o", "json").stdout)
         return found
 
-    def list(self, kind: str, *more: str) -> list[Object]:
+    def list(self, kind: str, *more: str) -> Objects:
         """The objects of a kind."""
-        found: list[Object] = json.loads(self.kubectl("get", kind, "-o", "json", *more).stdout)["items"]
+        found: Objects = json.loads(self.kubectl("get", kind, "-o", "json", *more).stdout)["items"]
         return found
 
     def wait(self, name: str, condition: str, timeout: int = 60) -> Object:
@@ -77,17 +78,17 @@ class Kube:
 
         return until(found, f"job {job} with {wanted}", timeout, lambda: self.job(execution, job))
 
-    def pods(self, execution: str, job: str | None = None) -> list[Object]:
+    def pods(self, execution: str, job: str | None = None) -> Objects:
         """The pods of an execution, or of one of its jobs."""
         selector = f"cairn.dev/execution={execution}" + (f",cairn.dev/job={job}" if job else "")
         return self.list("pods", "-l", selector)
 
-    def jobs(self, execution: str, job: str | None = None) -> list[Object]:
+    def jobs(self, execution: str, job: str | None = None) -> Objects:
         """The Kubernetes Jobs of an execution, or of one of its jobs."""
         selector = f"cairn.dev/execution={execution}" + (f",cairn.dev/job={job}" if job else "")
         return self.list("jobs", "-l", selector)
 
-    def events(self, execution: str) -> list[Object]:
+    def events(self, execution: str) -> Objects:
         """The Events about an execution, oldest first."""
         about = f"involvedObject.kind=DAGExecution,involvedObject.name={execution}"
         found = self.list("events", f"--field-selector={about}")

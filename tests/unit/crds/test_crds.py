@@ -171,7 +171,7 @@ def test_names(plural: str, kind: str, short: str) -> None:
     assert (spec["group"], spec["scope"], spec["versions"][0]["name"]) == (names.GROUP, "Namespaced", names.VERSION)
     assert (spec["names"]["kind"], spec["names"]["shortNames"]) == (kind, [short])
     assert spec["names"]["categories"] == ["cairn"]
-    assert ("subresources" in spec["versions"][0]) is (plural != "jobresults"), "the operator writes a result in one call"
+    assert ("subresources" in spec["versions"][0]) is (plural != "jobresults"), "a result is written in one call"
 
 
 @pytest.mark.parametrize(
