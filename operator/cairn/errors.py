@@ -1,6 +1,7 @@
 """The errors of Cairn, arranged by who must act.
 
     CairnError
+    ├── NotConfigured   the operator's administrator: there is no cluster to talk to
     ├── InvalidSpec     the user's move: what they wrote cannot run; carries every violation with its field path
     ├── Conflict        nobody's: the object changed since it was read; read again and decide anew
     ├── Gone            nobody's: the object does not exist (any more)
@@ -22,6 +23,10 @@ TEXT_LIMIT = 256
 
 class CairnError(Exception):
     """Everything Cairn raises on purpose."""
+
+
+class NotConfigured(CairnError):
+    """Nothing says which cluster to talk to, or how."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,10 +8,10 @@ import signal
 import time
 from collections import Counter
 from collections.abc import Callable
-from typing import Any
 
 import pytest
 
+from support.jobs import hanging, lasting, release
 from support.kube import Kube, Object, until
 from support.operator_process import OperatorProcess
 
@@ -20,28 +20,10 @@ pytestmark = pytest.mark.cluster
 Start = Callable[[Kube], OperatorProcess]
 
 
-def lasting(job_id: str, duration: str, **more: Any) -> Object:
-    """A job whose fake pod runs for a time."""
-    annotations = {"fake.cairn.dev/duration": duration}
-    return {"id": job_id, "podTemplate": {"metadata": {"annotations": annotations}}, "image": "fake"} | more
-
-
-def hanging(job_id: str, **more: Any) -> Object:
-    """A job whose fake pod runs until it is released."""
-    annotations = {"fake.cairn.dev/hang": "true"}
-    return {"id": job_id, "podTemplate": {"metadata": {"annotations": annotations}}, "image": "fake"} | more
-
-
-def release(kube: Kube, execution: str, job: str) -> None:
-    """Let the hanging pods of a job end."""
-    selector = f"cairn.dev/execution={execution},cairn.dev/job={job}"
-    kube.kubectl("annotate", "pods", "-l", selector, "--overwrite", "fake.cairn.dev/hang=false")
-
-
 def layered(levels: int, width: int) -> list[Object]:
     """Levels of short jobs, each on all of the level before."""
     return [
-        lasting(f"l{level}-{n}", "150ms", group=f"l{level}", dependsOn=[f"group:l{level - 1}"] if level else [])
+        lasting(f"l{level}-{n}", *([f"group:l{level - 1}"] if level else []), duration="150ms", group=f"l{level}")
         for level in range(levels)
         for n in range(width)
     ]
@@ -87,7 +69,7 @@ def test_two_operators_at_once_still_run_each_attempt_once(solo: Kube, start_ope
 
 def test_a_stopped_and_continued_operator_acts_on_nothing_old(solo: Kube, start_operator: Start) -> None:
     asleep = start_operator(solo)
-    solo.run("work", hanging("a"), lasting("b", "100ms", dependsOn=["a"]))
+    solo.run("work", hanging("a"), lasting("b", "a", duration="100ms"))
     until(lambda: solo.job("work", "a").get("startedAt"), "a runs")
     asleep.signal(signal.SIGSTOP)
     start_operator(solo)
@@ -107,7 +89,7 @@ def test_a_stopped_and_continued_operator_acts_on_nothing_old(solo: Kube, start_
 def crashed_between_intent_and_create(kube: Kube, start_operator: Start) -> None:
     """Leave an execution as a crash right after the status write leaves it: an intent without a Kubernetes Job."""
     operator = start_operator(kube)
-    kube.run("work", lasting("a", "200ms"), paused=True)
+    kube.run("work", lasting("a", duration="200ms"), paused=True)
     kube.wait("work", "Paused")
     operator.kill()
     status = kube.get("dagx", "work")["status"]
@@ -169,7 +151,7 @@ def attempts(body: Object) -> dict[str, int]:
 
 def test_a_late_create_without_a_live_record_is_suspended(solo: Kube, start_operator: Start) -> None:
     start_operator(solo)
-    solo.run("work", lasting("a", "100ms"))
+    solo.run("work", lasting("a", duration="100ms"))
     solo.wait("work", "Succeeded")
     [job] = solo.jobs("work")
     late = {

@@ -12,6 +12,7 @@ from pydantic import ValidationError
 
 from cairn.cli.logging import configure_logging
 from cairn.config import from_environment
+from cairn.errors import NotConfigured
 from cairn.handlers.main import serve
 
 KubeconfigOption = Annotated[
@@ -40,4 +41,8 @@ def run(kubeconfig: KubeconfigOption = None, namespace: NamespaceOption = None) 
     if namespace:
         settings = settings.model_copy(update={"namespaces": tuple(namespace)})
     configure_logging(settings)
-    asyncio.run(serve(settings))
+    try:
+        asyncio.run(serve(settings))
+    except NotConfigured as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(2) from None

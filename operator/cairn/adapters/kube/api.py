@@ -16,7 +16,7 @@ from urllib.parse import urlencode
 import aiohttp
 from kubernetes.aio import client, config
 
-from cairn.errors import AlreadyExists, ApiError, Conflict, Gone, Refused, Rejected, Unavailable
+from cairn.errors import AlreadyExists, ApiError, Conflict, Gone, NotConfigured, Refused, Rejected, Unavailable
 
 Body = dict[str, Any]
 
@@ -28,18 +28,25 @@ _METADATA_ONLY = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1,a
 
 
 async def connect(kubeconfig: str | None = None, context: str | None = None) -> Api:
-    """An `Api` for the kubeconfig, or for the pod's own service account where there is none."""
+    """An `Api` for the kubeconfig, or for the pod's own service account where there is none. Raises NotConfigured."""
     settings = client.Configuration()
     settings.connection_pool_maxsize = 64
     settings.retries = None  # Cairn decides what to try again
+    try:
+        await _configure(settings, kubeconfig, context)
+    except config.ConfigException as error:
+        raise NotConfigured(f"no usable kubeconfig, and not in a pod: {error}") from error
+    return Api(client.ApiClient(configuration=settings))
+
+
+async def _configure(settings: client.Configuration, kubeconfig: str | None, context: str | None) -> None:
     if kubeconfig is None and context is None:
         try:
             config.load_incluster_config(client_configuration=settings)
+            return
         except config.ConfigException:
-            await config.load_kube_config(client_configuration=settings)
-    else:
-        await config.load_kube_config(config_file=kubeconfig, context=context, client_configuration=settings)
-    return Api(client.ApiClient(configuration=settings))
+            pass  # not in a pod
+    await config.load_kube_config(config_file=kubeconfig, context=context, client_configuration=settings)
 
 
 class Api:
