@@ -145,8 +145,9 @@ def test_a_create_that_stays_refused_does_not_hang_the_end(fields: dict) -> None
     assert states(one(intended("a"), seen=refusal() | ABSENT, **fields)) == {"a": "Failed"}
 
 
-def test_a_refused_create_keeps_a_pause_draining() -> None:
-    made = one(intended("a"), paused=True, seen=refusal())
+@pytest.mark.parametrize("seen", [{}, refusal()], ids=["not created yet", "refused"])
+def test_an_intent_that_is_not_settled_keeps_a_pause_draining(seen: dict[str, Any]) -> None:
+    made = one(intended("a"), paused=True, seen=seen)
     assert made.status.pause is not None
     assert (made.status.pause.phase, made.status.pause.running) == (PausePhase.DRAINING, ("a",))
 

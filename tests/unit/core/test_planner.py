@@ -299,7 +299,7 @@ def test_who_paused_is_shown() -> None:
     assert made.status.pause is not None and made.status.pause.by == "operator"
 
 
-@pytest.mark.parametrize(("stale", "reason"), [(False, "failed: a"), (True, "")], ids=["as it is", "of an earlier pause"])
+@pytest.mark.parametrize(("stale", "reason"), [(False, "failed: a"), (True, "")], ids=["as it is", "an earlier one"])
 def test_the_reason_of_an_earlier_pause_is_not_shown(stale: bool, reason: str) -> None:
     given = spec(*ONE, paused=True, pause=Pause(reason="failed: a"))
     made = planned(execution(given, JobRecord("a"), stale_pause_reason=stale))

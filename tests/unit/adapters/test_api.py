@@ -1,0 +1,155 @@
+"""The request helper: how answers become errors, and what it refuses to send."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import aiohttp
+import pytest
+
+from cairn import errors
+from cairn.adapters.clock import system_clock
+from cairn.adapters.kube.api import Api, connect
+from cairn.adapters.kube.cluster import KubeCluster
+
+
+class Response:
+    def __init__(self, status: int, body: bytes, headers: dict[str, str]) -> None:
+        self.status, self._body, self.headers = status, body, headers
+
+    async def read(self) -> bytes:
+        return self._body
+
+
+class Answer:
+    def __init__(self, response: Response) -> None:
+        self.response = response
+
+
+class Client:
+    """The official client as far as the helper uses it: one canned answer, or an error."""
+
+    def __init__(self, status: int = 200, body: Any = None, error: Exception | None = None, **headers: str) -> None:
+        self.status, self.body, self.error, self.headers = status, body, error, headers
+        self.sent: list[tuple[str, str, Any]] = []
+        self.configuration = self
+        self.host = "https://server"
+        self.rest_client = self
+
+    async def update_params_for_auth(self, *_: Any) -> None:
+        return None
+
+    async def request(self, method: str, url: str, *, headers: Any, body: Any, _request_timeout: float) -> Answer:
+        self.sent.append((method, url, body))
+        if self.error:
+            raise self.error
+        data = self.body if isinstance(self.body, bytes) else json.dumps(self.body).encode()
+        return Answer(Response(self.status, data, {k.replace("_", "-"): v for k, v in self.headers.items()}))
+
+
+def status(message: str) -> dict[str, str]:
+    return {"kind": "Status", "message": message, "reason": "Because"}
+
+
+@pytest.mark.parametrize(
+    ("method", "code", "kind"),
+    [
+        ("get", 404, errors.Gone),
+        ("create", 409, errors.AlreadyExists),
+        ("patch", 409, errors.Conflict),
+        ("create", 403, errors.Refused),
+        ("create", 429, errors.Refused),
+        ("create", 400, errors.Rejected),
+        ("create", 413, errors.Rejected),
+        ("create", 422, errors.Rejected),
+        ("get", 401, errors.Unavailable),
+        ("get", 500, errors.Unavailable),
+        ("get", 503, errors.Unavailable),
+    ],
+)
+async def test_an_answer_becomes_the_error_that_says_whose_move_it_is(
+    method: str, code: int, kind: type[errors.ApiError]
+) -> None:
+    api = Api(Client(code, status("no")))  # type: ignore[arg-type]
+    body = {"metadata": {"uid": "u"}}
+    with pytest.raises(kind) as caught:
+        await (api.get("/x") if method == "get" else getattr(api, method)("/x", body))
+    assert (type(caught.value), str(caught.value), caught.value.status) == (kind, "no", code)
+    assert caught.value.reason == "Because"
+
+
+@pytest.mark.parametrize(
+    "body", [b"<html>secret</html>", b'{"kind": "Secret", "message": "secret"}', b'"secret"'],
+    ids=["no JSON", "not a Status", "no object"],
+)  # fmt: skip
+async def test_a_body_that_is_no_status_is_never_quoted(body: bytes) -> None:
+    with pytest.raises(errors.Unavailable) as caught:
+        await Api(Client(500, body)).get("/x")  # type: ignore[arg-type]
+    assert "secret" not in str(caught.value)
+
+
+async def test_a_long_message_is_cut() -> None:
+    with pytest.raises(errors.Rejected) as caught:
+        await Api(Client(422, status("x" * 1000))).get("/x")  # type: ignore[arg-type]
+    assert len(str(caught.value)) == errors.TEXT_LIMIT
+
+
+async def test_the_server_may_say_when_to_come_back() -> None:
+    with pytest.raises(errors.Refused) as caught:
+        await Api(Client(429, status("busy"), Retry_After="7")).get("/x")  # type: ignore[arg-type]
+    assert caught.value.retry_after == 7
+
+
+@pytest.mark.parametrize("error", [aiohttp.ClientConnectionError(), TimeoutError(), OSError()])
+async def test_no_answer_is_unavailable(error: Exception) -> None:
+    with pytest.raises(errors.Unavailable):
+        await Api(Client(error=error)).get("/x")  # type: ignore[arg-type]
+
+
+async def test_an_update_without_a_version_is_not_sent() -> None:
+    client = Client()
+    api = Api(client)  # type: ignore[arg-type]
+    with pytest.raises(AssertionError, match="resourceVersion"):
+        await api.replace("/x", {"metadata": {"name": "x"}})
+    with pytest.raises(AssertionError, match="resourceVersion or a UID"):
+        await api.patch("/x", {"spec": {}})
+    assert client.sent == []
+
+
+async def test_a_delete_names_its_propagation_and_the_uid_it_means() -> None:
+    client = Client(body={})
+    await KubeCluster(Api(client)).delete_execution("ns", "x", "u1")  # type: ignore[arg-type]
+    [(method, url, body)] = client.sent
+    assert (method, body) == ("DELETE", {"propagationPolicy": "Background", "preconditions": {"uid": "u1"}})
+    assert url == "https://server/apis/cairn.dev/v1alpha1/namespaces/ns/dagexecutions/x"
+
+
+@pytest.mark.parametrize(
+    ("events", "expected"),
+    [
+        ([], ("", "")),
+        (
+            [
+                {"reason": "Old", "message": "o", "lastTimestamp": "2026-01-31T08:00:00Z"},
+                {"reason": "New", "message": "n", "eventTime": "2026-01-31T08:00:01.000000Z"},
+                {"reason": "Oldest", "message": "s", "metadata": {"creationTimestamp": "2026-01-31T07:00:00Z"}},
+            ],
+            ("New", "n"),
+        ),
+    ],
+    ids=["none", "the newest, however it tells its time"],
+)
+async def test_the_newest_warning(events: list[Any], expected: tuple[str, str]) -> None:
+    cluster = KubeCluster(Api(Client(body={"items": events})))  # type: ignore[arg-type]
+    assert await cluster.newest_warning("ns", "u") == expected
+
+
+async def test_without_a_kubeconfig_it_says_so(tmp_path: Any) -> None:
+    with pytest.raises(errors.NotConfigured, match="no usable kubeconfig"):
+        await connect(str(tmp_path / "none"))
+
+
+def test_the_clock_has_the_precision_of_the_api() -> None:
+    now = system_clock()
+    assert (now.microsecond % 1000, str(now.tzinfo)) == (0, "UTC")

@@ -1,0 +1,72 @@
+"""The command line without a cluster: lint, version, settings, and what a wrong setting is told."""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+from typer.testing import CliRunner
+
+from cairn.cli.logging import JsonFormatter
+from cairn.cli.main import app
+from cairn.config import from_environment
+
+SAMPLES = Path(__file__).resolve().parents[3] / "manifests" / "samples"
+RUN = CliRunner()
+
+
+@pytest.mark.parametrize("sample", sorted(SAMPLES.glob("*.yaml")), ids=lambda path: path.name)
+def test_lint_finds_nothing_wrong_in_the_samples(sample: Path) -> None:
+    done = RUN.invoke(app, ["lint", str(sample)])
+    assert (done.exit_code, "ok" in done.output) == (0, True), done.output
+
+
+def test_lint_names_everything_that_is_wrong_and_fails(tmp_path: Path) -> None:
+    file = tmp_path / "wrong.yaml"
+    file.write_text(
+        "kind: ConfigMap\n---\nkind: DAGExecution\nmetadata: {generateName: x-}\n"
+        "spec: {pause: {until: 2026-01-31T08:00:00Z}, jobs: [{id: a, image: i, dependsOn: [b]}, "
+        "{id: c, image: i, when: '1 +'}]}\n"
+    )
+    done = RUN.invoke(app, ["lint", str(file)])
+    assert done.exit_code == 1
+    assert [line.split(": ")[:2] for line in done.output.splitlines()] == [
+        ["x-", "spec.jobs[0].dependsOn[0]"],
+        ["x-", "spec.jobs[1].when"],
+    ]
+
+
+def test_version() -> None:
+    assert re.fullmatch(r"\d+\.\d+\.\d+\n", RUN.invoke(app, ["version"]).output)
+
+
+def test_a_wrong_setting_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CAIRN_WORKERS", "many")
+    done = RUN.invoke(app, ["operator"])
+    assert done.exit_code == 2
+    assert "CAIRN_WORKERS: " in done.output
+
+
+def test_no_cluster_is_one_line(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("KUBECONFIG", "")
+    done = RUN.invoke(app, ["operator", "--kubeconfig", str(tmp_path / "none")])
+    assert done.exit_code == 2
+    assert "no usable kubeconfig" in done.output
+
+
+def test_settings_come_from_the_environment() -> None:
+    found = from_environment({"CAIRN_NAMESPACES": "a,b-*,", "CAIRN_WORKERS": "3", "OTHER": "x"})
+    assert (found.namespaces, found.workers, found.resync_seconds) == (("a", "b-*"), 3, 600)
+    with pytest.raises(ValidationError):
+        from_environment({"CAIRN_HEALTH_PORT": "99999"})
+
+
+def test_a_log_line_is_json_with_what_it_is_about() -> None:
+    record = logging.LogRecord("cairn", logging.WARNING, "f", 1, "größer %s", ("x",), None)
+    record.execution = "ns/x"
+    line = json.loads(JsonFormatter().format(record))
+    assert (line["level"], line["message"], line["execution"]) == ("warning", "größer x", "ns/x")
