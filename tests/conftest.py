@@ -7,6 +7,7 @@ import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 from cluster import Cluster, start, stop
@@ -16,6 +17,11 @@ from support.operator_process import OperatorProcess
 
 ROOT = Path(__file__).resolve().parents[1]
 _serial = itertools.count()
+
+# The same examples each time, however slow the machine: no test may depend on luck. `explore` looks further.
+hypothesis.settings.register_profile("same", deadline=None, derandomize=True)
+hypothesis.settings.register_profile("explore", deadline=None)
+hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "same"))
 _shown: list[Path] = []  # logs whose ends a failing test shows
 
 
