@@ -1,6 +1,6 @@
 """The invariants, judged from outside: what a status write, a create or a container's start must never be.
 
-These rules are written down a second time on purpose, without the planner's own helpers, so that a mistake there is
+These rules are written down a second time on purpose, without the planner's own functions, so that a mistake there is
 not made twice.
 """
 
@@ -109,6 +109,26 @@ def levels(jobs: Wire) -> dict[str, int]:
         return found[name]
 
     return {name: level(name) for name in jobs}
+
+
+def check_paused(status: Wire, settled: set[tuple[str, int]]) -> None:
+    """`Paused` is stored once every attempt is settled: held, or ended."""
+    if status.get("pause", {}).get("phase") == "Paused":
+        open_ = [r["id"] for r in status["jobs"] if r["state"] == "Running" and (r["id"], r["attempt"]) not in settled]
+        _require(not open_, f"invariant 1: Paused, but {open_} have not been settled")
+
+
+def check_create(status: Wire, job: str, attempt: int) -> None:
+    """A Kubernetes Job is created."""
+    record = next((r for r in status.get("jobs", ()) if r["id"] == job), {})
+    _require(record.get("attempt", 0) >= attempt, f"intent before effect: {job} was created before that was recorded")
+
+
+def check_stop(status: Wire, job: str, attempt: int) -> None:
+    """A Kubernetes Job is suspended for good."""
+    record = next((r for r in status.get("jobs", ()) if r["id"] == job), {})
+    alive = record.get("state") == "Running" and record["attempt"] == attempt
+    _require(not alive or "stopping" in record, f"intent before effect: {job} was stopped before that was recorded")
 
 
 def check_start(spec: Wire, status: Wire, job: str, attempt: int) -> None:

@@ -176,9 +176,15 @@ class World:
         if version != self.execution_version:
             raise Conflict("the execution has changed", status=409)
         rules.check_write(self.spec, self.status, status)
+        rules.check_paused(status, self._settled())
         self.status = copied(status)
         self._tell_execution()
         return self.execution_version
+
+    def _settled(self) -> set[tuple[str, int]]:
+        """The attempts that are provably not started: their Kubernetes Job is there, suspended, and has no pod."""
+        busy = {pod.job_uid for pod in self.pods.values() if not pod.ended}
+        return {_attempt(j.body) for j in self.jobs.values() if j.body["spec"]["suspend"] and j.uid not in busy}
 
     def set_paused(self, version: str, paused: bool, reason: str) -> None:
         """The operator's own write in the spec."""
@@ -195,6 +201,7 @@ class World:
     def create_job(self, manifest: Body) -> Body:
         """Create a Kubernetes Job."""
         name = manifest["metadata"]["name"]
+        rules.check_create(self.status, *_attempt(manifest))
         if self.rejections or name in self.rejected:
             self.rejections = 0
             self.rejected.add(name)
@@ -228,6 +235,8 @@ class World:
         version = metadata.get("resourceVersion", job.body["metadata"]["resourceVersion"])
         if metadata["uid"] != job.uid or version != job.body["metadata"]["resourceVersion"]:
             raise Conflict("another Job, or another version", status=409)
+        if spec.get("parallelism") == 0:
+            rules.check_stop(self.status, *_attempt(job.body))
         annotations = job.body["metadata"]["annotations"] | metadata["annotations"]
         job.body["metadata"]["annotations"] = {k: v for k, v in annotations.items() if v is not None}
         job.body["spec"] |= spec
@@ -385,6 +394,11 @@ class World:
         """The Kubernetes Jobs whose UID the stored status holds."""
         uids = {r.get("uid") for r in self.status.get("jobs", ())}
         return (job for job in self.jobs.values() if job.uid in uids)
+
+
+def _attempt(body: Body) -> tuple[str, int]:
+    labels = body["metadata"]["labels"]
+    return labels[names.LABEL_JOB], int(labels[names.LABEL_ATTEMPT])
 
 
 def copied(value: Any) -> Any:

@@ -152,3 +152,35 @@ def test_an_operator_that_sees_a_job_before_the_intent_to_launch_it_does_not_sto
     history.settle()
     assert history.states() == {"j0": "Completed", "j1": "Completed"}
     assert history.world.started == [("j0", 1), ("j1", 1)]
+
+
+def pause(history: History) -> None:
+    history.world.edit(lambda spec: spec.update(paused=True))
+
+
+def test_a_stale_operator_cannot_release_what_a_newer_pause_holds() -> None:
+    history = History({"jobs": [{"id": "a", "image": "x", "dependsOn": []}]})
+    stale, current = history.operators
+    stale.look(effects=1)  # the intent is stored; killed before the create
+    pause(history)
+    stale.hear_all()
+    stale.look()
+    stale.look()
+    assert history.pause_phase() == "Paused"
+
+    history.world.edit(lambda spec: spec.update(paused=False))
+    current.hear_all()
+    current.look(effects=1)  # the end of the pause is stored; killed before the release
+    stale.hear_all()  # and no more: what it knows is a resumed execution and a Job to be released
+    pause(history)
+    for _ in range(3):
+        current.hear_all()
+        current.look()
+    assert history.pause_phase() == "Paused"
+
+    for _ in range(3):
+        stale.look()
+        history.do_sync_all(0)
+    assert history.world.pods == {}
+    history.settle()
+    assert history.world.started == [("a", 1)]
