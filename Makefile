@@ -54,7 +54,7 @@ docs: setup  ## Generate the API reference from the CRDs
 
 .PHONY: lock
 lock: setup  ## Pin the dependencies anew
-	$(VENV)/bin/pip-compile --quiet --generate-hashes --no-emit-index-url --no-emit-find-links --no-emit-trusted-host \
+	$(VENV)/bin/pip-compile --quiet --generate-hashes --no-emit-options --no-emit-find-links \
 	  --extra dev --allow-unsafe --strip-extras --output-file requirements.txt pyproject.toml
 
 .PHONY: clean

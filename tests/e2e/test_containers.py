@@ -120,7 +120,7 @@ def test_pods_are_restricted_and_have_no_token(real: Kube) -> None:
 
 
 def test_a_whole_pod_template_with_init_container_sidecar_and_volume(real: Kube) -> None:
-    mount = {"name": "work", "mountPath": "/work"}
+    mount = {"name": "work", "mountPath": "/shared"}
     template = {
         "metadata": {"labels": {"team": "ml"}},
         "spec": {
@@ -128,12 +128,12 @@ def test_a_whole_pod_template_with_init_container_sidecar_and_volume(real: Kube)
             "volumes": [{"name": "work", "emptyDir": {}}],
             "initContainers": [
                 {"name": "fetch", "image": BUSYBOX, "volumeMounts": [mount],
-                 "command": ["sh", "-c", "echo 42 > /work/x"]},
+                 "command": ["sh", "-c", "echo 42 > /shared/x"]},
                 {"name": "side", "image": BUSYBOX, "command": ["sh", "-c", "sleep 1000"], "restartPolicy": "Always"},
             ],
             "containers": [
                 {"name": "main", "image": BUSYBOX, "volumeMounts": [mount],
-                 "command": ["sh", "-c", "cat /work/x > /dev/termination-log"]},
+                 "command": ["sh", "-c", "cat /shared/x > /dev/termination-log"]},
             ],
         },
     }  # fmt: skip
