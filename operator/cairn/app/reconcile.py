@@ -71,6 +71,7 @@ class Reconciler:
         """Look at one execution and bring it forward; returns in how many seconds to look again, if at all."""
         view = self._views.execution(key.uid)
         if view is None:
+            self._deferred.pop(key.uid, None)
             return None
         now = self._clock()
         plan = make_plan(view.execution, self._views.observe(key.uid, now), now=now, shape=view.shape)

@@ -42,22 +42,20 @@ def settle_and_launch(draft: Draft) -> None:
     stop = draft.spec.failure_policy is FailurePolicy.STOP
     draft.failing = stop and any(state is not Handling.HANDLED for _, state in failures)
     give_up = stop and any(state is Handling.UNHANDLED for _, state in failures)
-    waits_for_a_person = _awaits_repair(draft, failures)
-    draft.pausing = waits_for_a_person and not draft.ending
+    draft.pausing = awaits_repair(draft)
     pending = [job for job in draft.shape.ordered if draft.records[job.id].state is JobState.PENDING]
-    ready = [job for job in pending if _is_ready(draft, job, give_up=give_up, keep=waits_for_a_person)]
+    ready = [job for job in pending if _is_ready(draft, job, give_up=give_up)]
     _launch(draft, ready)
 
 
-def _awaits_repair(draft: Draft, failures: list[tuple[str, Handling]]) -> bool:
-    """Whether `failurePolicy: Pause` keeps what depends on a failure from being skipped: until a person resumes."""
-    if draft.spec.failure_policy is not FailurePolicy.PAUSE:
+def awaits_repair(draft: Draft) -> bool:
+    """Whether `failurePolicy: Pause` waits for a person: nothing starts, is skipped or finishes until they resume."""
+    if draft.spec.failure_policy is not FailurePolicy.PAUSE or draft.ending:
         return False
-    unhandled = [name for name, state in failures if state is Handling.UNHANDLED]
-    return any(draft.spec.paused or not draft.records[name].paused_for for name in unhandled)
+    return any(draft.spec.paused or not draft.records[name].paused_for for name in unhandled_failures(draft))
 
 
-def _is_ready(draft: Draft, job: JobSpec, *, give_up: bool, keep: bool) -> bool:
+def _is_ready(draft: Draft, job: JobSpec, *, give_up: bool) -> bool:
     """Whether the job's dependencies let it start now; records its skip where they never will."""
     record = draft.records[job.id]
     if draft.ending and job.run_on is not RunOn.DONE:
@@ -65,7 +63,7 @@ def _is_ready(draft: Draft, job: JobSpec, *, give_up: bool, keep: bool) -> bool:
         return False
     match readiness(job, draft.records):
         case Skip(reason, message):
-            if not (keep and reason in (names.DEPENDENCY_FAILED, names.DEPENDENCY_SKIPPED)):
+            if not (draft.pausing and reason in (names.DEPENDENCY_FAILED, names.DEPENDENCY_SKIPPED)):
                 draft.put(record.as_ended(JobState.SKIPPED, reason, message, draft.now))
             return False
         case Ready() if job.run_on is not RunOn.SUCCESS or not draft.failing:

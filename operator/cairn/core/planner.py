@@ -145,7 +145,7 @@ def _pause_for_failures(draft: Draft) -> None:
 
 def _conclude(draft: Draft) -> None:
     """The phase: finished once every job is terminal, unless a failure still waits for a person."""
-    if not all(record.terminal for record in draft.records.values()) or _waits_for_repair(draft):
+    if not all(record.terminal for record in draft.records.values()) or launching.awaits_repair(draft):
         draft.status = replace(draft.status, phase=Phase.RUNNING, reason=names.WORKING, message=_summary(draft))
         return
     phase, reason, message = _outcome(draft)
@@ -153,13 +153,6 @@ def _conclude(draft: Draft) -> None:
     draft.status = pausing.begin_or_end(
         draft.status, draft.spec, generation=draft.execution.generation, by_operator=False, now=draft.now
     )
-
-
-def _waits_for_repair(draft: Draft) -> bool:
-    if draft.spec.failure_policy is not FailurePolicy.PAUSE or draft.ending:
-        return False
-    unhandled = launching.unhandled_failures(draft)
-    return any(draft.spec.paused or not draft.records[name].paused_for for name in unhandled)
 
 
 def _outcome(draft: Draft) -> tuple[Phase, str, str]:

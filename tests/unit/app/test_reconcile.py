@@ -229,6 +229,16 @@ async def test_what_is_deferred_goes_with_what_is_not(make: Make) -> None:
     assert bench.reconciler._deferred == {}
 
 
+async def test_nothing_stays_deferred_for_an_execution_that_was_deleted(make: Make) -> None:
+    bench = make()
+    await bench.look()
+    await bench.look()
+    assert bench.key.uid in bench.reconciler._deferred
+    bench.views.forget_execution(bench.key.uid)
+    await bench.reconciler.reconcile(bench.key)
+    assert bench.reconciler._deferred == {}
+
+
 # --- Launching -------------------------------------------------------------------------------------------------------
 
 
