@@ -17,6 +17,10 @@ from cairn.ports import Clock, Cluster
 
 logger = logging.getLogger(__name__)
 
+# How long a first look waits for everything to be listed. A look before that is only dearer (what is not seen is read
+# live), never wrong; so nothing that holds Kopf's handlers back, such as a new namespace's watches, may hold work up.
+LISTING_SECONDS = 2.0
+
 
 class Operator:
     """Takes in what the watches bring, and keeps every execution moving."""
@@ -37,6 +41,8 @@ class Operator:
         """Take in an execution that was created or has changed."""
         if (key := self._views.see_execution(body)) is not None:
             self._queue.add(key)
+            if not self.begun:
+                asyncio.get_running_loop().call_later(LISTING_SECONDS, self.begin)
 
     def see_job(self, body: Mapping[str, Any]) -> None:
         """Take in a Kubernetes Job that was created or has changed."""
