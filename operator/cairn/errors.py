@@ -8,7 +8,16 @@
     ├── AlreadyExists   nobody's: the name is taken; read the object and see whose it is
     ├── Refused         the cluster's administrator or the user: 403 or 429, may pass later
     ├── Rejected        the user's: 400, 413 or 422, will never pass as written
-    └── Unavailable     the world's: the API server (or the network to it) did not answer; try again
+    ├── Unavailable     the world's: the API server (or the network to it) did not answer; try again
+    ├── CannotSave      the user's: this state cannot be saved; carries a reason for the condition
+    ├── Unreadable      whoever looks after the stores: a checkpoint that cannot be read
+    │   ├── NewerSchema     written by a newer version of Cairn: upgrade the reader
+    │   ├── DamagedPayload  not what was written: truncated, changed, or not a checkpoint at all
+    │   └── WrongDigest     readable, but its digest is another one: a byte was changed
+    └── StoreError      the database's administrator
+        ├── StoreUnavailable  away, slow, read-only or full: it passes; carries a reason for the condition
+        ├── NotMigrated       its schema is not the one that this version works with
+        └── IdTaken           another checkpoint has that id: nothing was written
 
 Adapters translate into these at the border; nothing above an adapter sees the exceptions of a client library.
 Response bodies may hold payloads and secrets: texts are cut, and only ``Status`` messages are used.
@@ -80,3 +89,50 @@ class Rejected(ApiError):
 
 class Unavailable(ApiError):
     """No answer, or 5xx: nothing is known about whether the request took effect."""
+
+
+# --- Checkpoints -----------------------------------------------------------------------------------------------------
+
+
+class CannotSave(CairnError):
+    """A state that cannot be saved: a result is lost or damaged, or it is too large for every store there is."""
+
+    def __init__(self, reason: str, message: str) -> None:
+        super().__init__(message)
+        self.reason = reason
+
+
+class Unreadable(CairnError):
+    """A stored checkpoint that cannot be read."""
+
+
+class NewerSchema(Unreadable):
+    """Written by a newer version of Cairn."""
+
+
+class DamagedPayload(Unreadable):
+    """Not what was written."""
+
+
+class WrongDigest(Unreadable):
+    """Its bytes are not those that its digest was made over."""
+
+
+class StoreError(CairnError):
+    """The database did not do what was asked."""
+
+
+class StoreUnavailable(StoreError):
+    """The database is away, slow, read-only or full; nothing is known about whether a write took effect."""
+
+    def __init__(self, reason: str, message: str) -> None:
+        super().__init__(message[:TEXT_LIMIT])
+        self.reason = reason
+
+
+class NotMigrated(StoreError):
+    """The database's schema is older or newer than this version of Cairn works with."""
+
+
+class IdTaken(StoreError):
+    """Another checkpoint, of this or another tenant, has that id."""

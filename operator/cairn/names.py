@@ -12,8 +12,10 @@ VERSION: Final = "v1alpha1"
 API_VERSION: Final = f"{GROUP}/{VERSION}"
 EXECUTIONS: Final = "dagexecutions"
 RESULTS: Final = "jobresults"
+CHECKPOINTS: Final = "checkpoints"
 EXECUTION_KIND: Final = "DAGExecution"
 RESULT_KIND: Final = "JobResult"
+CHECKPOINT_KIND: Final = "Checkpoint"
 
 # Field managers: one for what the operator observes, one for the single thing it writes in a spec (a pause).
 MANAGER: Final = "cairn-operator"
@@ -88,6 +90,24 @@ REMOVED: Final = "Removed"
 EXECUTION_FAILING: Final = "ExecutionFailing"
 COMPLETED_BY_HAND: Final = "CompletedByHand"
 SKIPPED_BY_HAND: Final = "SkippedByHand"
+
+# Why a checkpoint is Ready, or is not.
+TAKEN: Final = "Taken"
+NOT_TAKEN_YET: Final = "NotTakenYet"
+EXECUTION_NOT_FOUND: Final = "ExecutionNotFound"
+SERIALIZATION_FAILED: Final = "SerializationFailed"
+CHECKPOINT_TOO_LARGE: Final = "TooLarge"
+RESULT_MISSING: Final = "ResultLost"
+
+# Why a checkpoint is Stored in the database, or is not.
+STORED: Final = "Stored"
+NOT_STORED_YET: Final = "NotStoredYet"
+NO_DATABASE: Final = "NoDatabase"
+DATABASE_UNAVAILABLE: Final = "DatabaseUnavailable"
+DATABASE_READ_ONLY: Final = "DatabaseReadOnly"
+DATABASE_FULL: Final = "DatabaseFull"
+NOT_MIGRATED: Final = "NotMigrated"
+ID_TAKEN: Final = "IdTaken"
 
 # Condition types.
 CONDITION_ACCEPTED: Final = "Accepted"

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Collection, Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
+
+from cairn.core.checkpoint.state import Checkpoint, Stored, Trigger
 
 Body = dict[str, Any]
 
@@ -70,4 +73,71 @@ class Cluster(Protocol):
 
     async def post_event(self, event: Mapping[str, Any]) -> None:
         """Write a Kubernetes Event."""
+        ...
+
+
+# --- Stores of checkpoints -------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """Which checkpoints are asked for; what is None or empty does not matter. Newest first (by `id`, downwards)."""
+
+    tenants: Collection[str]  # UIDs of the namespaces that may be seen; empty: nothing is
+    execution_uid: str | None = None
+    trigger: Trigger | None = None
+    since: datetime | None = None  # created at or after
+    until: datetime | None = None  # created before
+    limit: int = 50  # 1 to 1000
+    offset: int = 0
+    after: str | None = None  # the cursor: an id, only what is older is listed; stable while others are created
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Checkpoints, newest first, and where the next page begins."""
+
+    items: tuple[Checkpoint, ...]
+    next: str | None = None  # the cursor for `Query.after`; None: there is no more
+
+
+@dataclass(frozen=True, slots=True)
+class Stats:
+    """What is there, in numbers."""
+
+    total: int
+    triggers: Mapping[Trigger, int]
+    oldest: datetime | None
+    newest: datetime | None
+    bytes: int
+
+
+class CheckpointStore(Protocol):
+    """One place that keeps checkpoints. Every implementation passes the suite in `tests/conformance`.
+
+    A checkpoint is a fact: it is put once, never changed (but for `pinned`), and goes only by `delete`.
+    """
+
+    async def put(self, stored: Stored) -> None:
+        """Keep a checkpoint. Doing it again does nothing. Raises IdTaken if another one has that id."""
+        ...
+
+    async def get(self, tenants: Collection[str], id: str) -> Stored | None:
+        """A checkpoint, checked against its digests; None if those tenants have none. Raises Unreadable."""
+        ...
+
+    async def list(self, query: Query) -> Page:
+        """Those that a query asks for."""
+        ...
+
+    async def delete(self, tenants: Collection[str], id: str) -> bool:
+        """Remove a checkpoint; whether it was there. Doing it again does nothing."""
+        ...
+
+    async def pin(self, tenants: Collection[str], id: str, pinned: bool) -> bool:
+        """Set whether retention leaves it alone; whether it was there."""
+        ...
+
+    async def stats(self, tenants: Collection[str], execution_uid: str | None = None) -> Stats:
+        """How many there are, of which triggers, from when to when, and how large."""
         ...
