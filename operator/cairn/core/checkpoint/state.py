@@ -10,21 +10,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from enum import StrEnum
 from typing import Any
 
+from cairn.core.checkpoint.trigger import Trigger as Trigger
 from cairn.core.outputs import Outputs
 from cairn.core.status import JobState, Status
-
-
-class Trigger(StrEnum):
-    """Why a checkpoint was taken."""
-
-    MANUAL = "manual"
-    TIME_BASED = "time-based"
-    JOB_COMPLETED = "job-completed"
-    LEVEL_COMPLETED = "level-completed"
-    BEFORE_CRITICAL = "before-critical"
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +76,10 @@ class CheckpointState:
     attempts: Mapping[str, tuple[Attempt, ...]] = field(default_factory=dict)  # by job id; no key: never tried
 
 
+def _size(text: str) -> int:
+    return len(text) if text.isascii() else len(text.encode("utf-8", "surrogatepass"))
+
+
 @dataclass(frozen=True, slots=True)
 class Serialized:
     """A state written down.
@@ -102,7 +96,7 @@ class Serialized:
     @property
     def size(self) -> int:
         """Bytes of the document and the texts, before compression."""
-        return len(self.document) + sum(len(text) for text in self.texts.values())
+        return len(self.document) + sum(map(_size, self.texts.values()))
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +122,17 @@ class Checkpoint:
     state_digest: str
     parent: Parent | None = None
     pinned: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Grave:
+    """What is left of a checkpoint that was deleted, so that a chain tells deleted from missing."""
+
+    id: str
+    namespace_uid: str
+    execution_uid: str
+    digest: str
+    parent: Parent | None = None
 
 
 @dataclass(frozen=True, slots=True)
