@@ -12,6 +12,8 @@ from typing import Any, Protocol
 
 import pytest
 
+from cairn.core.checkpoint.settings import CheckpointSettings, to_wire
+
 ROOT = Path(__file__).resolve().parents[2]
 API = "cairn.dev/v1alpha1"
 STARTED = {"status": {"phase": "Running", "startedAt": "2026-01-31T18:00:00.123Z"}}
@@ -131,6 +133,13 @@ ACCEPTED = {
     "restoreFrom with empty jobs": dagx(jobs=[], restoreFrom={"latestOf": "y", "rerun": ["a"], "dryRun": True}),
     "restoreFrom with jobs": dagx(restoreFrom={"checkpointId": "checkpoint_1_a", "namespace": "other"}),
     "checkpoint settings": dagx(checkpoint={"profile": "Production", "retention": {"maxBytes": 0}}),
+    "all checkpoint settings": dagx(
+        checkpoint={
+            "enabled": False, "profile": "LongRunning", "triggers": [], "timeIntervalMs": 1000, "retentionCount": 1,
+            "retention": {"maxAgeSeconds": 0, "maxBytes": 2**62, "afterDeletionSeconds": 3153600000},
+            "criticalJobIds": ["a"], "onError": "Pause", "deletionPolicy": "Delete",
+        }
+    ),
     "quantities": dagx({"id": "a", "resources": {"requests": {"cpu": 1}, "limits": {"memory": "1.5Gi", "cpu": "9m"}}}),
     "fractions of a second": dagx({"id": "a", "retry": {"backoffSeconds": 0.5, "factor": 1.5, "onExitCodes": [75]}}),
     "outputs null": dagx(requests=[{"id": "1", "type": "Complete", "job": "a", "outputs": None}]),
@@ -211,6 +220,13 @@ REFUSED = {
     ),
     "more dependencies than allowed": (
         dagx({"id": "a", "dependsOn": ["b"] * 101}, {"id": "b"}), ["spec.jobs[0].dependsOn", "100"],
+    ),
+    "a trigger twice": (
+        dagx(checkpoint={"triggers": ["manual", "manual"]}), ["spec.checkpoint.triggers[1]: Duplicate value"],
+    ),
+    "an unknown profile": (dagx(checkpoint={"profile": "Testing"}), ["spec.checkpoint.profile", '"LongRunning"']),
+    "time-based too often": (
+        dagx(checkpoint={"timeIntervalMs": 999}), ["spec.checkpoint.timeIntervalMs", "greater than or equal to 1000"],
     ),
     "a checkpoint without an execution": (checkpoint(executionRef={}), ["spec.executionRef.name: Required value"]),
     "a checkpoint of an unknown trigger": (checkpoint(trigger="daily"), ["spec.trigger"]),
@@ -323,10 +339,13 @@ def test_a_checkpoint_can_be_pinned(api: Api) -> None:
 
 def test_a_checkpoint_gets_its_identity_once(api: Api) -> None:
     api.create(checkpoint())
-    known = {"phase": "Ready", "checkpointId": "checkpoint_1_a", "digest": "d", "state": "old"}
+    known = {
+        "phase": "Ready", "checkpointId": "checkpoint_1_a", "executionUid": "u", "digest": "d", "stateDigest": "s",
+        "state": "old", "retention": {"afterDeletionSeconds": 0, "deletionPolicy": "Retain"},
+    }  # fmt: skip
     api.patch("ckpt/c", {"status": known}, "--subresource=status")
     api.patch("ckpt/c", {"status": {"phase": "Failed", "state": "repaired"}}, "--subresource=status")
-    for field in ("checkpointId", "digest"):
+    for field in ("checkpointId", "digest", "executionUid"):
         for value in ("other", None):
             message = api.patch_refused("ckpt/c", {"status": {field: value}}, "--subresource=status")
             assert f"status.{field}: Forbidden" in message
@@ -412,6 +431,8 @@ def test_a_sample_applied_twice_changes_nothing(api: Api, sample: str) -> None:
         "dagx.spec.jobs.retry",
         "dagx.spec.params",
         "dagx.status.jobs",
+        "dagx.status.checkpointing.settings",
+        "dagx.status.checkpointing.pending",
         "ckpt.status.state",
         "jres.spec.outputs",
     ],
@@ -471,6 +492,42 @@ def test_field_selectors(api: Api, resource: str, selector: str) -> None:
     found = api.run("get", resource, "--field-selector", selector, "-o", "name").stdout.split()
     assert [entry.partition("/")[2] for entry in found] == [name]
     assert not api.run("get", resource, "--field-selector", f"{selector}x", "-o", "name").stdout.split()
+
+
+CHECKPOINTING = {
+    "settings": to_wire(CheckpointSettings(critical_job_ids=frozenset(f"j{i}" for i in range(30)))),
+    "last": {
+        "name": "c", "checkpointId": "checkpoint_1_a", "trigger": "manual", "at": "2026-01-31T18:00:00.250Z",
+        "stateDigest": "d" * 64,
+    },
+    "next": "2026-01-31T18:05:00.000Z",
+    "unsaved": 3,
+    "pending": [
+        {
+            "name": f"c{i}", "trigger": "job-completed", "label": "x" * 253,
+            "causes": ["j" * 63] * (1 if i else 100), "more": 7, "since": "2026-01-31T18:00:00.000Z",
+        }
+        for i in range(50)
+    ],
+    "failed": {"name": "c", "reason": "TooLarge", "message": "m" * 1024, "at": "2026-01-31T18:00:00.000Z"},
+}  # fmt: skip
+
+
+def test_what_the_operator_remembers_of_checkpoints_is_kept_as_written(api: Api) -> None:
+    api.create(dagx())
+    api.patch("dagx/x", {"status": {"checkpointing": CHECKPOINTING}}, "--subresource=status")
+    assert api.get("dagx/x")["status"]["checkpointing"] == CHECKPOINTING
+
+
+@pytest.mark.parametrize("field", ["checkpointId", "executionUid"])
+def test_checkpoints_are_found_by_what_the_operator_knows_of_them(api: Api, field: str) -> None:
+    api.create(checkpoint())
+    api.patch("ckpt/c", {"status": {field: "known"}}, "--subresource=status")
+    found = [
+        api.run("get", "ckpt", "--field-selector", f"status.{field}={value}", "-o", "name").stdout.split()
+        for value in ("known", "other")
+    ]
+    assert found == [["checkpoint.cairn.dev/c"], []]
 
 
 def test_wait_for_a_condition(api: Api) -> None:

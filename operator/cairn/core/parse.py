@@ -19,6 +19,7 @@ from itertools import chain
 from typing import Any
 
 from cairn.core import conditions, podrules, schema, templates
+from cairn.core.checkpoint.settings import CheckpointSettings, resolve
 from cairn.core.graph import find_cycles
 from cairn.core.merge import merge, pod_template, short_form, without_nulls
 from cairn.core.schema import field_path
@@ -108,6 +109,9 @@ def _parse(spec: Mapping[str, Any]) -> tuple[ExecutionSpec, list[Violation]]:
         return ExecutionSpec(), violations  # nothing else can be judged
     defaults = schema.read(schema.JobDefaults, execution.job_defaults, "spec.jobDefaults")
     violations += defaults.violations
+    settings = schema.read(schema.Checkpoint, execution.checkpoint, "spec.checkpoint")
+    violations += settings.violations
+    checkpoint = settings.value or schema.Checkpoint()
     entries = _entries(execution.jobs, violations)
     known = _Known(execution.jobs)
     depends_on = [_dependencies(entry, known, violations) for entry in entries]
@@ -115,13 +119,14 @@ def _parse(spec: Mapping[str, Any]) -> tuple[ExecutionSpec, list[Violation]]:
     jobs = [_job(entry, ids, layer) for entry, ids in zip(entries, depends_on, strict=True)]
     violations += chain(
         _outside(execution, known),
+        _checkpoint(checkpoint, known if execution.jobs else None),
         _duplicates(entries),
         _written(layer, "spec.jobDefaults", execution.params, None),
         *(_inside(entry, job, execution.params, known) for entry, job in zip(entries, jobs, strict=True)),
         *(_whole(entry, job) for entry, job in zip(entries, jobs, strict=True) if not defaults.dropped | entry.dropped),
         _cycles(jobs),
     )
-    return _execution(execution, jobs), violations
+    return _execution(execution, jobs, resolve(checkpoint.model_dump(by_alias=True))), violations
 
 
 def digest(pod_template: Mapping[str, Any], timeout_seconds: int, outputs: OutputsFrom) -> str:
@@ -130,7 +135,7 @@ def digest(pod_template: Mapping[str, Any], timeout_seconds: int, outputs: Outpu
     return sha256(json.dumps(parts, sort_keys=True, separators=(",", ":")).encode()).hexdigest()[:16]
 
 
-def _execution(execution: schema.Execution, jobs: Iterable[JobSpec]) -> ExecutionSpec:
+def _execution(execution: schema.Execution, jobs: Iterable[JobSpec], checkpoint: CheckpointSettings) -> ExecutionSpec:
     cancel = execution.cancel
     return ExecutionSpec(
         jobs=tuple(jobs),
@@ -144,6 +149,7 @@ def _execution(execution: schema.Execution, jobs: Iterable[JobSpec]) -> Executio
         timeout_seconds=execution.timeout_seconds,
         ttl_seconds_after_finished=execution.ttl_seconds_after_finished,
         params=execution.params,
+        checkpoint=checkpoint,
         requests=tuple(_request(request) for request in execution.requests),
     )
 
@@ -284,11 +290,21 @@ def _job_names(execution: schema.Execution, known: _Known) -> Iterator[Violation
     """Names of jobs outside of `spec.jobs` that are no jobs."""
     named = [(field_path("spec", "hold", place), job_id) for place, job_id in enumerate(execution.hold)]
     named += [(f"spec.requests[{place}].job", request.job) for place, request in enumerate(execution.requests)]
-    match execution.checkpoint:
-        case {"criticalJobIds": list(critical)}:
-            path = "spec.checkpoint.criticalJobIds"
-            named += [(f"{path}[{place}]", str(job_id)) for place, job_id in enumerate(critical)]
     return (Violation(field, known.unknown(job_id)) for field, job_id in named if job_id not in known.ids)
+
+
+def _checkpoint(checkpoint: schema.Checkpoint, known: _Known | None) -> Iterator[Violation]:
+    """What is wrong between the settings of checkpoints, and with the jobs they name, where those are known."""
+    critical = checkpoint.critical_job_ids or []
+    for name, entries in (("triggers", checkpoint.triggers or []), ("criticalJobIds", critical)):
+        seen: set[str] = set()
+        for place, entry in enumerate(entries):
+            if entry in seen:
+                yield Violation(f"spec.checkpoint.{name}[{place}]", f"{str(entry)!r} is there already: name it once")
+            seen.add(entry)
+    for place, job_id in enumerate(critical):
+        if known and job_id not in known.ids:
+            yield Violation(f"spec.checkpoint.criticalJobIds[{place}]", known.unknown(job_id))
 
 
 def _requests(requests: Sequence[schema.Request]) -> Iterator[Violation]:

@@ -21,6 +21,7 @@ from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Fiel
 from pydantic.alias_generators import to_camel
 from pydantic_core import ErrorDetails, PydanticCustomError
 
+from cairn.core.checkpoint.settings import DeletionPolicy, OnError, Profile, Trigger
 from cairn.core.spec import FailurePolicy, OutputsFrom, PauseMode, Replay, RequestType, RunOn, Scheduling
 from cairn.errors import Violation
 
@@ -28,6 +29,8 @@ MAX_DEPTH = 100
 MAX_JOBS = 2000
 MAX_DEPENDENCIES = 100
 MAX_REQUESTS = 50
+MAX_RETENTION_SECONDS = 3_153_600_000  # a hundred years
+MAX_INT64 = 2**63 - 1
 ID_PATTERN = r"^[A-Za-z0-9](?:[A-Za-z0-9_.-]*[A-Za-z0-9])?$"
 
 
@@ -46,6 +49,7 @@ Count = Annotated[int, Field(ge=0)]
 Seconds = Annotated[float, Field(ge=0)]
 Timestamp = Annotated[AwareDatetime, BeforeValidator(_timestamp)]
 Text = Annotated[str, Field(max_length=1024)]
+CriticalJob = Annotated[str, Field(min_length=1, max_length=63)]
 RequestId = Annotated[str, Field(min_length=1, max_length=253)]
 
 
@@ -157,8 +161,28 @@ class Request(Model):
     reason: Text = ""
 
 
+class Retention(Model):
+    max_age_seconds: Annotated[int, Field(ge=0, le=MAX_RETENTION_SECONDS)] | None = None
+    max_bytes: Annotated[int, Field(ge=0, le=MAX_INT64)] | None = None
+    after_deletion_seconds: Annotated[int, Field(ge=0, le=MAX_RETENTION_SECONDS)] | None = None
+
+
+class Checkpoint(Model):
+    """`spec.checkpoint`: no field has a default here, since what is not set comes from the profile."""
+
+    enabled: bool | None = None
+    profile: Annotated[Profile, _FROM_TEXT] | None = None
+    triggers: list[Annotated[Trigger, _FROM_TEXT]] | None = None
+    time_interval_ms: Annotated[int, Field(ge=1000, le=604_800_000)] | None = None
+    retention_count: Annotated[int, Field(ge=1, le=10_000)] | None = None
+    retention: Retention | None = None
+    critical_job_ids: Annotated[list[CriticalJob], Field(max_length=MAX_JOBS)] | None = None
+    on_error: Annotated[OnError, _FROM_TEXT] | None = None
+    deletion_policy: Annotated[DeletionPolicy, _FROM_TEXT] | None = None
+
+
 class Execution(Model):
-    """The whole spec; its jobs and its jobDefaults are read on their own."""
+    """The whole spec; its jobs, its jobDefaults and its checkpoint settings are read on their own."""
 
     paused: bool = False
     pause: Pause = Pause()
@@ -170,7 +194,7 @@ class Execution(Model):
     timeout_seconds: Count = 0
     ttl_seconds_after_finished: Count | None = None
     params: dict[str, Any] = {}
-    checkpoint: Any = None
+    checkpoint: dict[str, Any] = {}
     job_defaults: dict[str, Any] = {}
     jobs: Annotated[list[Any], Field(max_length=MAX_JOBS)] = []
     restore_from: Any = None
@@ -260,6 +284,6 @@ def _message(item: ErrorDetails) -> str:
 
 _FIELDS = {
     str(field.alias)
-    for model in (Execution, Job, Retry, Pause, Cancel, Request, PodTemplate)
+    for model in (Execution, Job, Retry, Pause, Cancel, Request, Checkpoint, Retention, PodTemplate)
     for field in model.model_fields.values()
 }

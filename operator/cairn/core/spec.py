@@ -11,6 +11,8 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
+from cairn.core.checkpoint.settings import CheckpointSettings
+
 
 class RunOn(StrEnum):
     """What the dependencies of a job must have come to for it to run."""
@@ -142,4 +144,5 @@ class ExecutionSpec:
     timeout_seconds: int = 0
     ttl_seconds_after_finished: int | None = None
     params: Mapping[str, Any] = field(default_factory=dict)
+    checkpoint: CheckpointSettings = field(default_factory=CheckpointSettings)
     requests: tuple[Request, ...] = ()

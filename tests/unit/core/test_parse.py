@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cairn.core import conditions
+from cairn.core.checkpoint.settings import CheckpointSettings, resolve
 from cairn.core.parse import digest, parse
 from cairn.core.spec import (
     Cancel,
@@ -65,7 +66,7 @@ def test_everything_that_can_be_said() -> None:
         "timeoutSeconds": 60,
         "ttlSecondsAfterFinished": 0,
         "params": {"x": {"deep": [1, None, 1.5]}},
-        "checkpoint": {"criticalJobIds": ["a"], "anything": 1},
+        "checkpoint": {"profile": "Production", "criticalJobIds": ["a"], "retention": {"maxBytes": 7}},
         "restoreFrom": {"anything": True},
         "jobs": [
             job("a", group="g"),
@@ -106,6 +107,7 @@ def test_everything_that_can_be_said() -> None:
         timeout_seconds=60,
         ttl_seconds_after_finished=0,
         params={"x": {"deep": [1, None, 1.5]}},
+        checkpoint=resolve({"profile": "Production", "criticalJobIds": ["a"], "retention": {"maxBytes": 7}}),
         requests=(
             Request("1", RequestType.COMPLETE, "a", None, True, by="me", reason="it did"),
             Request("2", RequestType.COMPLETE, "a"),
@@ -355,6 +357,42 @@ def test_suggestions_are_bounded() -> None:
     assert sum("did you mean" in message for message in found.values()) == 20
 
 
+# Checkpoint settings
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        None,
+        {},
+        {"enabled": None, "triggers": None, "retention": None, "criticalJobIds": None},
+        {"retention": {"maxBytes": None}},
+    ],
+    ids=["null", "empty", "nulls", "a limit that is null"],
+)
+def test_settings_that_are_not_set_are_built_in(given: Any) -> None:
+    assert parse({"jobs": [job()], "checkpoint": given}).checkpoint == CheckpointSettings()
+
+
+def test_critical_jobs_that_come_from_a_checkpoint_are_not_judged() -> None:
+    spec = {"restoreFrom": {"checkpointName": "c"}, "checkpoint": {"criticalJobIds": ["its-job"]}}
+    assert parse(spec).checkpoint.critical_job_ids == {"its-job"}
+
+
+def test_one_wrong_setting_hides_no_other() -> None:
+    checkpoint = {
+        "profile": "x",
+        "onErrors": 1,
+        "retentionCount": 0,
+        "criticalJobIds": ["b"],
+        "triggers": ["manual"] * 2,
+    }
+    assert set(violations({"jobs": [job()], "checkpoint": checkpoint})) == {
+        f"spec.checkpoint.{field}"
+        for field in ("profile", "onErrors", "retentionCount", "criticalJobIds[0]", "triggers[1]")
+    }
+
+
 # One thing wrong
 
 
@@ -388,6 +426,44 @@ WRONG = [
         "there is no job 'b'",
         id="critical",
     ),
+    pytest.param(
+        {"checkpoint": {"triggerss": []}}, "spec.checkpoint.triggerss", "did you mean 'triggers'?", id="unknown setting"
+    ),
+    pytest.param(
+        {"checkpoint": {"retention": {"maxByte": 1}}},
+        "spec.checkpoint.retention.maxByte",
+        "did you mean 'maxBytes'?",
+        id="unknown limit",
+    ),
+    pytest.param({"checkpoint": []}, "spec.checkpoint", "should be a valid dictionary", id="settings that are no map"),
+    pytest.param(
+        {"checkpoint": {"profile": "Testing", "criticalJobIds": ["a"]}},
+        "spec.checkpoint.profile",
+        "should be 'Development', 'Production' or 'LongRunning'",
+        id="unknown profile",
+    ),
+    pytest.param(
+        {"checkpoint": {"triggers": ["manual", "daily"]}},
+        "spec.checkpoint.triggers[1]",
+        "should be 'manual', 'time-based'",
+        id="unknown trigger",
+    ),
+    pytest.param(
+        {"checkpoint": {"triggers": ["manual", "time-based", "manual"]}},
+        "spec.checkpoint.triggers[2]",
+        "'manual' is there already: name it once",
+        id="a trigger twice",
+    ),
+    pytest.param(
+        {"checkpoint": {"criticalJobIds": ["a", "a"]}},
+        "spec.checkpoint.criticalJobIds[1]",
+        "'a' is there already: name it once",
+        id="a critical job twice",
+    ),
+    pytest.param(
+        {"checkpoint": {"timeIntervalMs": 999}}, "spec.checkpoint.timeIntervalMs", "equal to 1000", id="too often"
+    ),
+    pytest.param({"checkpoint": {"enabled": "no"}}, "spec.checkpoint.enabled", "valid boolean", id="enabled by a word"),
     pytest.param(
         {"requests": [{"id": "1", "type": "Skip", "job": "b"}]},
         "spec.requests[0].job",

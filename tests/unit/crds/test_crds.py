@@ -12,6 +12,8 @@ import yaml
 from jsonschema import Draft202012Validator  # type: ignore[import-untyped]
 
 from cairn import names
+from cairn.core.checkpoint.retention import Phase as CheckpointPhase
+from cairn.core.checkpoint.settings import DeletionPolicy, OnError, Profile, Trigger
 from cairn.core.parse import parse
 from cairn.core.spec import FailurePolicy, OutputsFrom, PauseMode, Replay, RequestType, RunOn, Scheduling
 from cairn.core.status import JobState, PausePhase, Phase, Stopping
@@ -119,7 +121,8 @@ def test_a_job_and_the_defaults_have_the_same_fields_with_the_same_bounds() -> N
 
 
 def test_large_lists_are_atomic_so_that_managed_fields_stay_small() -> None:
-    for path in ("status.jobs", "status.requests", "spec.jobs[].dependsOn", "spec.jobs[].command"):
+    lists = ("status.jobs", "status.requests", "status.checkpointing.pending", "spec.jobs[].dependsOn")
+    for path in (*lists, "spec.jobs[].command"):
         assert at(path)["x-kubernetes-list-type"] == "atomic"
     assert at("spec.jobs")["x-kubernetes-list-map-keys"] == ["id"]
     assert at("status.conditions")["x-kubernetes-list-map-keys"] == ["type"]
@@ -129,6 +132,16 @@ def test_large_lists_are_atomic_so_that_managed_fields_stay_small() -> None:
     ("path", "enumeration"),
     [
         ("spec.scheduling", Scheduling),
+        ("spec.checkpoint.profile", Profile),
+        ("spec.checkpoint.triggers[]", Trigger),
+        ("spec.checkpoint.onError", OnError),
+        ("spec.checkpoint.deletionPolicy", DeletionPolicy),
+        ("status.checkpointing.settings.profile", Profile),
+        ("status.checkpointing.settings.triggers[]", Trigger),
+        ("status.checkpointing.settings.onError", OnError),
+        ("status.checkpointing.settings.deletionPolicy", DeletionPolicy),
+        ("status.checkpointing.last.trigger", Trigger),
+        ("status.checkpointing.pending[].trigger", Trigger),
         ("spec.failurePolicy", FailurePolicy),
         ("spec.pause.mode", PauseMode),
         ("spec.jobs[].runOn", RunOn),
@@ -143,6 +156,18 @@ def test_large_lists_are_atomic_so_that_managed_fields_stay_small() -> None:
 )
 def test_enumerations_are_those_of_the_core(path: str, enumeration: type[Any]) -> None:
     assert at(path)["enum"] == [member.value for member in enumeration]
+
+
+@pytest.mark.parametrize(
+    ("path", "enumeration"),
+    [
+        ("spec.trigger", Trigger),
+        ("status.phase", CheckpointPhase),
+        ("status.retention.deletionPolicy", DeletionPolicy),
+    ],
+)
+def test_enumerations_of_a_checkpoint_are_those_of_the_core(path: str, enumeration: type[Any]) -> None:
+    assert dict(NODES)[f"checkpoints:{path}"]["enum"] == [member.value for member in enumeration]
 
 
 def test_every_rule_says_what_is_wrong_where_and_of_which_kind() -> None:
@@ -178,7 +203,16 @@ def test_names(plural: str, kind: str, short: str) -> None:
     ("plural", "expected"),
     [
         ("dagexecutions", [".status.phase", ".spec.paused"]),
-        ("checkpoints", [".spec.executionRef.name", ".spec.trigger", ".status.phase"]),
+        (
+            "checkpoints",
+            [
+                ".spec.executionRef.name",
+                ".spec.trigger",
+                ".status.phase",
+                ".status.checkpointId",
+                ".status.executionUid",
+            ],
+        ),
         ("jobresults", [".spec.execution", ".spec.job"]),
     ],
 )
