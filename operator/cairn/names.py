@@ -26,7 +26,11 @@ LABEL_EXECUTION: Final = f"{GROUP}/execution"
 LABEL_EXECUTION_UID: Final = f"{GROUP}/execution-uid"
 LABEL_JOB: Final = f"{GROUP}/job"
 LABEL_ATTEMPT: Final = f"{GROUP}/attempt"
+LABEL_REMEMBERED: Final = f"{GROUP}/remembered-delete"
 LABEL_MANAGED_BY: Final = "app.kubernetes.io/managed-by"
+
+# On Checkpoint objects that may have a row: their delete must be seen, so that the row goes too.
+FINALIZER: Final = f"{GROUP}/row"
 
 # Annotations on Kubernetes Jobs.
 ANNOTATION_DEFINITION: Final = f"{GROUP}/definition"
@@ -71,6 +75,7 @@ UNSCHEDULABLE: Final = "Unschedulable"
 SUSPENDED: Final = "Suspended"
 NODE_UNREACHABLE: Final = "NodeUnreachable"
 READING_OUTPUTS: Final = "ReadingOutputs"
+AWAITING_CHECKPOINT: Final = "AwaitingCheckpoint"
 ERROR: Final = "Error"
 TIMEOUT: Final = "Timeout"
 POD_DELETED: Final = "PodDeleted"
@@ -91,9 +96,12 @@ EXECUTION_FAILING: Final = "ExecutionFailing"
 COMPLETED_BY_HAND: Final = "CompletedByHand"
 SKIPPED_BY_HAND: Final = "SkippedByHand"
 
+# Why the newest checkpoint of an execution was taken, or was not.
+CHECKPOINT_SAVED: Final = "Saved"
+CHECKPOINT_FAILED: Final = "CheckpointFailed"
+
 # Why a checkpoint is Ready, or is not.
 TAKEN: Final = "Taken"
-NOT_TAKEN_YET: Final = "NotTakenYet"
 EXECUTION_NOT_FOUND: Final = "ExecutionNotFound"
 SERIALIZATION_FAILED: Final = "SerializationFailed"
 CHECKPOINT_TOO_LARGE: Final = "TooLarge"
@@ -108,6 +116,8 @@ DATABASE_READ_ONLY: Final = "DatabaseReadOnly"
 DATABASE_FULL: Final = "DatabaseFull"
 NOT_MIGRATED: Final = "NotMigrated"
 ID_TAKEN: Final = "IdTaken"
+DAMAGED: Final = "Damaged"
+ROW_LOST: Final = "RowLost"
 
 # Condition types.
 CONDITION_ACCEPTED: Final = "Accepted"
@@ -115,6 +125,9 @@ CONDITION_PAUSED: Final = "Paused"
 CONDITION_SUCCEEDED: Final = "Succeeded"
 CONDITION_FINISHED: Final = "Finished"
 CONDITION_EDITS_IGNORED: Final = "EditsIgnored"
+CONDITION_CHECKPOINTED: Final = "Checkpointed"
+CONDITION_READY: Final = "Ready"
+CONDITION_STORED: Final = "Stored"
 # What kstatus reads (kubernetes-sigs/cli-utils, pkg/kstatus): both are True only while things are abnormal.
 CONDITION_RECONCILING: Final = "Reconciling"
 CONDITION_STALLED: Final = "Stalled"

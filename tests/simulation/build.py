@@ -8,6 +8,7 @@ from typing import Any
 
 from cairn import names
 from cairn.core.actions import Plan
+from cairn.core.checkpoint.settings import CheckpointSettings
 from cairn.core.draft import Execution
 from cairn.core.manifests import Identity
 from cairn.core.naming import attempt_name
@@ -34,7 +35,8 @@ def job(name: str, *depends_on: str, **fields: Any) -> JobSpec:
 
 
 def spec(*jobs: JobSpec, **fields: Any) -> ExecutionSpec:
-    """An accepted spec."""
+    """An accepted spec; without checkpoints unless said."""
+    fields = {"checkpoint": CheckpointSettings(enabled=False)} | fields
     return ExecutionSpec(tuple(replace(j, index=place) for place, j in enumerate(jobs)), **fields)
 
 

@@ -13,6 +13,8 @@ from simulation.world import Body, SimPod, World
 Step = tuple[str, int]
 T = TypeVar("T")
 
+_QUIET_WAITS = 5
+
 
 class History:
     """A world, two operators, and the steps that are played with them."""
@@ -43,7 +45,7 @@ class History:
     def do_stale_look(self, n: int) -> None:
         """An operator looks, having heard only some of what has happened, kind by kind."""
         operator = self.operators[n % 2]
-        for place, kind in enumerate(("executions", "jobs", "pods")):
+        for place, kind in enumerate(("executions", "jobs", "pods", "checkpoints")):
             operator.hear(kind, (n >> (2 * place + 1)) % 4)
         operator.look()
 
@@ -126,7 +128,10 @@ class History:
         if (gone := pick(leaves, n)) is not None and len(jobs) > 1:
             hold = [h for h in self.world.spec.get("hold", ()) if h != gone["id"]]
             requests = [r for r in self.world.spec.get("requests", ()) if r["job"] != gone["id"]]
-            self._edit(jobs=[j for j in jobs if j is not gone], hold=hold, requests=requests)
+            checkpoint = dict(self.world.spec.get("checkpoint", {}))
+            checkpoint["criticalJobIds"] = [c for c in checkpoint.get("criticalJobIds", ()) if c != gone["id"]]
+            left = [j for j in jobs if j is not gone]
+            self._edit(jobs=left, hold=hold, requests=requests, checkpoint=checkpoint)
 
     def do_add(self, n: int) -> None:
         """A job is added; it may be one that was there before."""
@@ -164,6 +169,10 @@ class History:
         if (job := pick(list(self.world.recorded()), n)) is not None:
             self.world.delete_job(job, orphan=n % 4 == 0)
 
+    def do_spoil(self, n: int) -> None:
+        """The next checkpoints cannot be taken."""
+        self.world.bad_checkpoints = n % 3
+
     def do_refuse(self, n: int) -> None:
         """The next creates of Jobs are refused, for now or for good."""
         if n % 4:
@@ -178,10 +187,12 @@ class History:
         self.world.refusals = self.world.rejections = 0
         if resumed:
             self._edit(paused=False, hold=[])
+        quiet = 0  # waits after which nothing had changed: a time-based checkpoint is looked for again and again
         for _ in range(rounds):
             if resumed and self.world.spec.get("paused"):
                 self._edit(paused=False)  # `failurePolicy: Pause` has asked for a person
-            if not self._round() and not self._wait():
+            quiet = 0 if self._round() else quiet + 1
+            if quiet and (quiet > _QUIET_WAITS or not self._wait()):
                 return
         raise AssertionError("no fixpoint is reached")
 

@@ -21,12 +21,19 @@ from cairn.core.actions import (
     SaveResult,
     SetPaused,
     StopJob,
+    TakeCheckpoint,
     Urgency,
 )
+from cairn.core.checkpoint import objects
+from cairn.core.checkpoint.book import Pending
+from cairn.core.checkpoint.serializer import state_digest
+from cairn.core.checkpoint.triggers import ended
+from cairn.core.naming import checkpoint_id
 from cairn.core.observed import Explanation, LogRead, Refusal
 from cairn.core.outputs import Outputs, from_termination
 from cairn.core.planner import plan
 from cairn.core.status import from_wire
+from cairn.core.times import format_time
 from cairn.errors import AlreadyExists, Conflict, Gone, Refused, Rejected
 from simulation.world import UID, Body, Feed, World
 
@@ -51,6 +58,9 @@ class Process:
         self.feed.executions.clear()
         self.feed.jobs.clear()
         self.feed.pods.clear()
+        self.feed.checkpoints.clear()
+        for checkpoint in self.world.checkpoints.values():
+            self.views.checkpoints.see(checkpoint)
         for job in self.world.jobs.values():
             self.views.see_job(job.body)
         for pod in self.world.pods.values():
@@ -64,6 +74,8 @@ class Process:
             match kind, deleted:
                 case "executions", _:
                     self.views.see_execution(body)
+                case "checkpoints", _:
+                    self.views.checkpoints.see(body)
                 case "jobs", False:
                     self.views.see_job(body)
                 case "jobs", True:
@@ -76,7 +88,7 @@ class Process:
 
     def hear_all(self) -> None:
         """Let every watch catch up."""
-        for kind in ("executions", "jobs", "pods"):
+        for kind in ("executions", "jobs", "pods", "checkpoints"):
             self.hear(kind, 1_000_000)
 
     # --- One look
@@ -151,8 +163,29 @@ class Process:
                 seen.logs[name] = LogRead(outputs=from_termination(pod.termination_message, containers=1))
             case FetchResult(name, digest):
                 self._fetch(name, digest)
+            case TakeCheckpoint(pending):
+                self._take(pending)
             case DeleteExecution():
                 world.deleted = True
+
+    def _take(self, pending: Pending) -> None:
+        """As the keeper does it: the object, then the state that is stored at this moment."""
+        view = self.views.execution(UID)
+        assert view is not None
+        manifest = objects.manifest(
+            view.execution.identity, pending.name, pending.trigger, pending.label, {}, guarded=False
+        )  # fmt: skip
+        seen = objects.view(self.world.create_checkpoint(manifest))
+        self._effect()
+        if not seen.is_settled:
+            status = {
+                "phase": "Ready", "executionUid": UID, "checkpointId": checkpoint_id(self.world.now, seen.uid),
+                "createdAt": format_time(self.world.now), "endedJobs": ended(view.execution.status.jobs),
+                "stateDigest": state_digest(view.execution.spec_digest, view.execution.status),
+            }  # fmt: skip
+            self.views.checkpoints.see(
+                self.world.settle_checkpoint(pending.name, seen.resource_version, status)
+            )  # fmt: skip
 
     def _check_stray(self, action: Release | Hold | StopJob) -> None:
         """Only who knows the execution as it is may take a Job for one without a record."""

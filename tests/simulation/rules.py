@@ -6,7 +6,7 @@ not made twice.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 Wire = Mapping[str, Any]
@@ -116,6 +116,41 @@ def check_paused(status: Wire, settled: set[tuple[str, int]]) -> None:
     if status.get("pause", {}).get("phase") == "Paused":
         open_ = [r["id"] for r in status["jobs"] if r["state"] == "Running" and (r["id"], r["attempt"]) not in settled]
         _require(not open_, f"invariant 1: Paused, but {open_} have not been settled")
+
+
+def check_critical(spec: Wire, old: Wire, new: Wire, checkpoints: Iterable[Wire]) -> None:
+    """A critical job's launch is recorded only once a checkpoint before it is durable."""
+    given = spec.get("checkpoint", {})
+    if not given.get("enabled", True) or "before-critical" not in given.get("triggers", ()):
+        return
+    before = {r["id"]: r.get("attempt", 0) for r in old.get("jobs", ())}
+    launched = [r["id"] for r in new["jobs"] if r["state"] == "Running" and r["attempt"] > before.get(r["id"], 0)]
+    settled = {c["metadata"]["name"]: c["status"]["phase"] for c in checkpoints if "status" in c}
+    good = ("Ready",) if given.get("onError") == "Pause" else ("Ready", "Failed")
+    for name in set(launched) & set(given.get("criticalJobIds", ())):
+        pending = old.get("checkpointing", {}).get("pending", ())
+        mine = [p["name"] for p in pending if p["trigger"] == "before-critical" and name in p["causes"]]
+        _require(any(settled.get(p) in good for p in mine), f"{name} was launched before its checkpoint was durable")
+
+
+def check_decided(old: Wire, new: Wire) -> None:
+    """Whatever ends is followed by a decided checkpoint, in the same write, where that is asked for."""
+    settings = new.get("checkpointing", {}).get("settings", {})
+    if not settings.get("enabled") or "job-completed" not in settings.get("triggers", ()):
+        return
+    before = {r["id"]: (r["state"], r.get("attempt", 0)) for r in old.get("jobs", ())}
+    ended = [r["id"] for r in new["jobs"] if r["state"] in ("Completed", "Failed")
+             and before.get(r["id"]) != (r["state"], r.get("attempt", 0))]  # fmt: skip
+    known = {p["name"] for p in old.get("checkpointing", {}).get("pending", ())}
+    fresh = [p for p in new["checkpointing"].get("pending", ()) if p["name"] not in known]
+    _require(not ended or bool(fresh), f"{ended} have ended, and no checkpoint of that was decided")
+
+
+def check_checkpoint(status: Wire, name: str) -> None:
+    """A Checkpoint object is made."""
+    decided = {p["name"] for p in status.get("checkpointing", {}).get("pending", ())}
+    # A stale operator may make one that was decided and has been settled since; it was decided all the same.
+    _require(bool(decided) or "checkpointing" in status, f"intent before effect: {name} was made before it was decided")
 
 
 def check_create(status: Wire, job: str, attempt: int) -> None:

@@ -95,6 +95,7 @@ class Feed:
     executions: list[tuple[Body, bool]] = field(default_factory=list)
     jobs: list[tuple[Body, bool]] = field(default_factory=list)
     pods: list[tuple[Body, bool]] = field(default_factory=list)
+    checkpoints: list[tuple[Body, bool]] = field(default_factory=list)
 
 
 class World:
@@ -113,6 +114,8 @@ class World:
         self.pods: dict[str, SimPod] = {}
         self.results: dict[str, Body] = {}
         self.inputs: set[str] = set()
+        self.checkpoints: dict[str, Body] = {}
+        self.bad_checkpoints = 0  # how many of the next ones cannot be taken
         self.created: set[str] = set()  # names of Kubernetes Jobs, ever
         self.started: list[tuple[str, int]] = []  # containers, by job and attempt
         self.refusals = 0
@@ -176,6 +179,8 @@ class World:
         if version != self.execution_version:
             raise Conflict("the execution has changed", status=409)
         rules.check_write(self.spec, self.status, status)
+        rules.check_critical(self.spec, self.status, status, self.checkpoints.values())
+        rules.check_decided(self.status, status)
         rules.check_paused(status, self._settled())
         self.status = copied(status)
         self._tell_execution()
@@ -253,6 +258,36 @@ class World:
         if name in self.results:
             raise AlreadyExists("taken", status=409)
         self.results[name] = copied(manifest)
+
+    # --- Checkpoints
+
+    def create_checkpoint(self, manifest: Body) -> Body:
+        """Create a Checkpoint object; there may be one already."""
+        name = manifest["metadata"]["name"]
+        rules.check_checkpoint(self.status, name)
+        if name not in self.checkpoints:
+            body = copied(manifest)
+            body["metadata"] |= {"uid": f"checkpoint-{next(self._serial)}", "creationTimestamp": format_time(self.now)}
+            self.checkpoints[name] = body
+            self._tell_checkpoint(body)
+        return copied(self.checkpoints[name])
+
+    def settle_checkpoint(self, name: str, version: str, status: Body) -> Body:
+        """Write the status of a Checkpoint object, or that it cannot be taken."""
+        body = self.checkpoints[name]
+        if body["metadata"]["resourceVersion"] != version:
+            raise Conflict("the checkpoint has changed", status=409)
+        if self.bad_checkpoints:
+            self.bad_checkpoints -= 1
+            status = {"phase": "Failed", "executionUid": UID, "conditions": [
+                {"type": "Ready", "status": "False", "reason": "ResultLost", "message": "gone"}]}  # fmt: skip
+        body["status"] = copied(status)
+        self._tell_checkpoint(body)
+        return copied(body)
+
+    def _tell_checkpoint(self, body: Body) -> None:
+        self._touch(body)
+        self._tell("checkpoints", body, False)
 
     # --- The Job controller
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
 
+from cairn.core.checkpoint.book import Pending
 from cairn.core.observed import KubePod
 from cairn.core.outputs import Outputs
 from cairn.core.status import Status
@@ -114,13 +115,20 @@ class FetchResult:
 
 
 @dataclass(frozen=True, slots=True)
+class TakeCheckpoint:
+    """Make the object of a decided checkpoint and save in it the state as it is stored now."""
+
+    pending: Pending
+
+
+@dataclass(frozen=True, slots=True)
 class DeleteExecution:
     """Delete the finished execution: its time to live is over."""
 
 
 Action = (
     SaveResult | SetPaused | Launch | Release | Hold | StopJob | LookUp | Explain | ReadLog | KeepLogTail
-    | FetchResult | DeleteExecution
+    | FetchResult | TakeCheckpoint | DeleteExecution
 )  # fmt: skip
 
 

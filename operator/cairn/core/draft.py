@@ -31,6 +31,7 @@ class Execution:
     deleting: bool = False
     paused_by_operator: bool = False  # the operator's field manager wrote `spec.paused` last
     stale_pause_reason: bool = False  # `spec.pause.reason` is the operator's, of a pause that has ended
+    spec_digest: str = ""  # SHA-256 over the spec as it is written
 
 
 class Shape:
@@ -59,6 +60,7 @@ class Draft:
     wake: list[datetime] = field(default_factory=list)
     outputs: dict[str, Outputs] = field(default_factory=dict)  # by digest, of attempts that ended in this very plan
     unsettled: list[str] = field(default_factory=list)  # what keeps a pause from being complete
+    critical: list[str] = field(default_factory=list)  # ready, but for a checkpoint that is to be taken first
     failing: bool = False  # `failurePolicy: Stop` lets nothing start but runOn Failure and Done
     pausing: bool = False  # `failurePolicy: Pause` is about to pause, or has: nothing starts meanwhile
 

@@ -16,7 +16,7 @@ from datetime import timedelta
 from typing import assert_never
 
 from cairn import names
-from cairn.core import manifests
+from cairn.core import checkpointing, manifests
 from cairn.core.actions import (
     Explain,
     FetchResult,
@@ -67,7 +67,8 @@ def _marked(draft: Draft, record: JobRecord) -> JobRecord:
     if draft.ending and job.run_on is not RunOn.DONE:
         cause = Stopping.CANCEL if draft.status.cancel else Stopping.TIMEOUT
         return record.as_stopping(cause)
-    if draft.spec.paused and draft.spec.pause.mode is PauseMode.STOP:
+    stops = draft.spec.paused and draft.spec.pause.mode is PauseMode.STOP
+    if stops and not checkpointing.is_critical(draft, record.id):
         return record.as_stopping(Stopping.PAUSE)
     return record
 

@@ -68,12 +68,23 @@ def _edits(ignored: Sequence[str]) -> list[_Wanted]:
     return [_Wanted(names.CONDITION_EDITS_IGNORED, True, "JobsAlreadyStarted", text)]
 
 
+def _checkpointed(status: Status) -> list[_Wanted]:
+    """Whether the newest checkpoint was taken; nothing before there is one."""
+    last, failed = status.checkpointing.last, status.checkpointing.failed
+    if failed is not None:
+        text = f"{failed.name}: {failed.reason}: {failed.message}"
+        return [_Wanted(names.CONDITION_CHECKPOINTED, False, names.CHECKPOINT_FAILED, text)]
+    if last is not None:
+        return [_Wanted(names.CONDITION_CHECKPOINTED, True, names.CHECKPOINT_SAVED, f"{last.name} ({last.trigger})")]
+    return []
+
+
 def conditions(status: Status, violations: Sequence[Violation], ignored_edits: Sequence[str], *,
                generation: int, now: datetime) -> tuple[Condition, ...]:  # fmt: skip
     """All conditions of `status`; a transition time changes only with the condition's status."""
     wanted = [
         _acceptance(violations), _pause(status), *_end(status), *_kstatus(status, not violations),
-        *_edits(ignored_edits),
+        *_edits(ignored_edits), *_checkpointed(status),
     ]  # fmt: skip
     return tuple(_carried(status.condition(w.type), w, generation, now) for w in wanted)
 

@@ -1,7 +1,8 @@
 """Deciding about what has not started: skip it, keep it waiting, or record the intent to launch it.
 
 One pass in the order of levels, so that a skip is known to whatever comes after it. The gates, in the order in which
-they are asked: dependencies and failures, cancel and timeout, pause, `hold`, backoff, level, `parallelism`, `when`.
+they are asked: dependencies and failures, cancel and timeout, pause, `hold`, backoff, level, `parallelism`, `when`,
+the checkpoint before a critical job.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from cairn import names
-from cairn.core import conditions
+from cairn.core import checkpointing, conditions
 from cairn.core.conditions import ConditionError
 from cairn.core.draft import Draft
 from cairn.core.failure import Handling, Ready, Skip, handling, readiness
@@ -138,6 +139,8 @@ def _start(draft: Draft, job: JobSpec) -> int:
             return 0
         if job.when and record.attempt == 0 and not _condition_holds(draft, job, given):
             draft.put(record.as_ended(JobState.SKIPPED, names.CONDITION_FALSE, f"when: {job.when}", draft.now))
+            return 0
+        if not checkpointing.lets_launch(draft, job):
             return 0
         intended = record.as_intended(job.digest, draft.now).with_reason(names.LAUNCHING)
         launch = launch_of(draft, intended, job, held=False)

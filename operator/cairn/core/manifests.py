@@ -29,11 +29,12 @@ _PART_LIMIT = 900_000  # an object's data must stay below 1 MiB
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """Whose objects these are."""
+    """Whose objects these are: an execution's, unless said."""
 
     namespace: str
     name: str
     uid: str
+    kind: str = names.EXECUTION_KIND
 
 
 def owner(identity: Identity) -> Manifest:

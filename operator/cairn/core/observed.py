@@ -12,6 +12,7 @@ from datetime import datetime
 from typing import Any
 
 from cairn import names
+from cairn.core.checkpoint.objects import CheckpointObject
 from cairn.core.outputs import Outputs, OutputsError
 from cairn.core.times import parse_time
 
@@ -146,6 +147,7 @@ class Observed:
     logs: Mapping[str, LogRead] = field(default_factory=dict)
     outputs: Mapping[str, Outputs] = field(default_factory=dict)  # by digest
     lost: frozenset[str] = frozenset()  # digests of results that are gone or damaged
+    checkpoints: Mapping[str, CheckpointObject] = field(default_factory=dict)  # of this execution, by name
 
 
 def _owner_uid(meta: Mapping[str, Any]) -> str:

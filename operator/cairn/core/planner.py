@@ -17,8 +17,9 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from cairn import names
-from cairn.core import following, health, launching, pausing, repair
+from cairn.core import checkpointing, following, health, launching, pausing, repair
 from cairn.core.actions import DeleteExecution, Plan, SetPaused, Urgency
+from cairn.core.checkpoint.book import Book
 from cairn.core.draft import Draft, Execution, Shape
 from cairn.core.notes import listed, notes, waits_visibly
 from cairn.core.observed import Observed
@@ -40,6 +41,7 @@ def plan(execution: Execution, observed: Observed, *, now: datetime, shape: Shap
     if not draft.status.finished:
         draft.records = _aligned(draft.records, draft.spec, now)  # a request may have taken it up again
         _work(draft)
+    checkpointing.keep_book(draft)
     following.suspend_strays(draft)
     _expire(draft)
     ignored = _ignored_edits(draft)
@@ -195,7 +197,7 @@ def _show_pause(draft: Draft) -> None:
 
 def _expire(draft: Draft) -> None:
     ttl, finished = draft.spec.ttl_seconds_after_finished, draft.status.finished_at
-    if ttl is None or finished is None or not draft.status.finished:
+    if ttl is None or finished is None or not draft.status.finished or draft.status.checkpointing.pending:
         return
     end = finished + timedelta(seconds=ttl)
     if draft.now >= end and draft.execution.status.finished:
@@ -235,7 +237,7 @@ def _finish_plan(status: Status, execution: Execution, draft: Draft | None = Non
 
 
 def _urgency(old: Status, new: Status) -> Urgency:
-    if replace(old, jobs={}, message="", conditions=()) != replace(new, jobs={}, message="", conditions=()):
+    if _core_of(old) != _core_of(new) or set(new.checkpointing.pending) - set(old.checkpointing.pending):
         return Urgency.NOW
     if list(old.jobs) != list(new.jobs):
         return Urgency.NOW
@@ -245,8 +247,14 @@ def _urgency(old: Status, new: Status) -> Urgency:
     return Urgency.SOON if changed or old != new else Urgency.NONE
 
 
+def _core_of(status: Status) -> Status:
+    """The status without what is stored only for people to read, or is judged on its own."""
+    return replace(status, jobs={}, message="", conditions=(), checkpointing=Book())
+
+
 def _acceptance(status: Status) -> list[tuple[Any, ...]]:
-    return [(c.type, c.status, c.observed_generation) for c in status.conditions]
+    told = (c for c in status.conditions if c.type != names.CONDITION_CHECKPOINTED)
+    return [(c.type, c.status, c.observed_generation) for c in told]
 
 
 def _telling(before: JobRecord, after: JobRecord) -> bool:

@@ -15,6 +15,8 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
+from cairn.core.checkpoint import book
+from cairn.core.checkpoint.book import Book
 from cairn.core.times import format_time, parse_time
 from cairn.names import MESSAGE_LIMIT
 
@@ -192,6 +194,7 @@ class Status:
     requests: tuple[Acknowledged, ...] = ()
     jobs: Mapping[str, JobRecord] = field(default_factory=dict)
     conditions: tuple[Condition, ...] = ()
+    checkpointing: Book = field(default_factory=Book)
 
     @property
     def finished(self) -> bool:
@@ -337,6 +340,7 @@ def to_wire(status: Status) -> dict[str, Any]:
             "timedOutAt": _time(status.timed_out_at),
             "requests": [_acknowledged_to_wire(r) for r in status.requests],
             "jobs": [record_to_wire(r) for r in status.jobs.values()],
+            "checkpointing": book.to_wire(status.checkpointing),
             "conditions": [_condition_to_wire(c) for c in status.conditions],
         }
     ) | {"pausedMillis": status.paused_millis, "epoch": status.epoch}
@@ -363,4 +367,5 @@ def from_wire(wire: Mapping[str, Any]) -> Status:
         requests=tuple(_acknowledged_from_wire(r) for r in wire.get("requests", ())),
         jobs={r["id"]: record_from_wire(r) for r in wire.get("jobs", ())},
         conditions=tuple(_condition_from_wire(c) for c in wire.get("conditions", ())),
+        checkpointing=book.from_wire(wire.get("checkpointing") or {}),
     )

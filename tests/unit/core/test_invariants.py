@@ -9,6 +9,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
+from cairn.core.checkpoint.trigger import Trigger
 from simulation.history import History, Step
 
 Body = dict[str, Any]
@@ -31,7 +32,7 @@ def examples(count: int) -> settings:
 WORK = ["look", "look", "look", "sync_all", "sync_all", "sync", "kubelet", "kubelet", "kubelet", "tick"]
 OPERATORS = ["stale_look", "stale_look", "crash", "crash", "restart"]
 PEOPLE = ["pause", "resume", "resume", "hold", "unhold", "cancel", "edit", "remove", "add", "request"]
-FAULTS = ["delete_pod", "strip_pod", "evict", "delete_job", "refuse"]
+FAULTS = ["delete_pod", "strip_pod", "evict", "delete_job", "refuse", "spoil"]
 
 
 @st.composite
@@ -46,7 +47,18 @@ def specs(draw: st.DrawFn) -> Body:
         "failurePolicy": draw(st.sampled_from(["Stop", "Continue", "Pause"])),
         "timeoutSeconds": draw(st.sampled_from([0, 0, 0, 30])),
         "params": {"n": 1},
+        "checkpoint": _checkpoint(draw, count),
     }
+
+
+def _checkpoint(draw: st.DrawFn, jobs: int) -> Body:
+    triggers = draw(st.frozensets(st.sampled_from(list(Trigger)), max_size=5))
+    critical = draw(st.frozensets(st.sampled_from(range(jobs)), max_size=2))
+    return {
+        "enabled": draw(st.sampled_from([True, True, True, False])), "triggers": sorted(t.value for t in triggers),
+        "timeIntervalMs": 3000, "criticalJobIds": [f"j{i}" for i in sorted(critical)],
+        "onError": draw(st.sampled_from(["Continue", "Pause"])),
+    }  # fmt: skip
 
 
 def _job(draw: st.DrawFn, index: int) -> Body:

@@ -12,6 +12,7 @@ import pytest
 import yaml
 
 from cairn import names
+from cairn.core.checkpoint.book import Book
 from cairn.core.status import (
     Acknowledged,
     CancelState,
@@ -42,7 +43,7 @@ FULL = Status(
     PauseState(PausePhase.DRAINING, EARLIER, 5, "operator", "why", "Stop", after(9), ("a", "b"), 2),
     1234, 2, CancelState("c1", "enough", NOW), after(5),
     (Acknowledged("c1", "Cancel", NOW, "Refused", "a", "because", "me"),), {"a": FULL_RECORD, "b": JobRecord("b")},
-    (Condition("Finished", True, "JobFailed", "job a failed", 7, NOW),),
+    (Condition("Finished", True, "JobFailed", "job a failed", 7, NOW),), Book(settings={"enabled": True}, unsaved=1),
 )  # fmt: skip
 
 
