@@ -34,7 +34,7 @@ test-fast: setup  ## The tests that need no cluster
 .PHONY: test
 test: lint  ## Build, start and test everything
 	$(PY) -m cluster build --nodes all
-	$(PY) -m pytest tests/unit tests/integration tests/e2e --cov --cov-report=term-missing:skip-covered
+	$(PY) -m pytest tests/unit tests/conformance tests/integration tests/e2e --cov --cov-report=term-missing:skip-covered
 
 .PHONY: demo
 demo: setup  ## See a pipeline run, pause and resume on a real cluster

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
 _PREFIX = "CAIRN_"
 
 
+_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
+
+
 class Settings(BaseModel):
-    """How the operator runs. Each field is read from `CAIRN_<FIELD>`."""
+    """How the operator runs. Each field is read from `CAIRN_<FIELD>`; empty is not set."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -25,10 +29,28 @@ class Settings(BaseModel):
     """Where /livez and /readyz are served; 0: not at all."""
     health_host: str = "127.0.0.1"
     """The address they are served on."""
+    database_url: SecretStr | None = None
+    """Where checkpoints are kept as rows (from DATABASE_URL); without it they are objects only."""
+    home_namespace: str = ""
+    """Where deletes are remembered while the database is away; empty: the pod's own, and outside of one `default`."""
+    object_state_bytes: int = Field(1_000_000, ge=1000, le=1_100_000)
+    """Characters of serialized state, compressed, that a Checkpoint object may hold; larger ones are rows only."""
+    sweep_seconds: float = Field(300, ge=1)
+    """How often objects and rows are compared."""
     log_format: str = Field("json", pattern="^(json|text)$")
     """`json` for machines, `text` for a terminal."""
     log_level: str = Field("INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$")
     """The least level that is logged."""
+
+
+def home_of(settings: Settings) -> str:
+    """The namespace that the operator keeps its own objects in."""
+    return settings.home_namespace or (_ACCOUNT.read_text().strip() if _ACCOUNT.exists() else "default")
+
+
+def variable(field: str) -> str:
+    """The environment variable that a setting is read from."""
+    return "DATABASE_URL" if field == "database_url" else _PREFIX + field.upper()
 
 
 def from_environment(environment: Mapping[str, str] | None = None) -> Settings:
@@ -36,6 +58,6 @@ def from_environment(environment: Mapping[str, str] | None = None) -> Settings:
     given = os.environ if environment is None else environment
     found: dict[str, object] = {}
     for name in Settings.model_fields:
-        if (value := given.get(_PREFIX + name.upper())) is not None:
+        if (value := given.get(variable(name))) not in (None, ""):
             found[name] = tuple(filter(None, value.split(","))) if name == "namespaces" else value
     return Settings.model_validate(found)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Collection, Mapping
+from collections import Counter
+from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
 
-from cairn.core.checkpoint.state import Checkpoint, Stored, Trigger
+from cairn.core.checkpoint.state import Checkpoint, Grave, Stored, Trigger
 
 Body = dict[str, Any]
 
@@ -63,6 +64,44 @@ class Cluster(Protocol):
         """Add the log tail to a JobResult."""
         ...
 
+    async def list_results(self, namespace: str, execution_uid: str) -> list[Body]:
+        """The JobResults of an execution as they are now."""
+        ...
+
+    async def get_checkpoint(self, namespace: str, name: str) -> Body:
+        """A Checkpoint as it is now, with the state it holds. Raises Gone."""
+        ...
+
+    async def list_checkpoints(self, namespace: str) -> list[Body]:
+        """The Checkpoints of a namespace as they are now, with the states they hold."""
+        ...
+
+    async def write_checkpoint_status(
+        self, namespace: str, name: str, uid: str, resource_version: str, status: Body
+    ) -> str:
+        """Replace a Checkpoint's status on exactly that version; returns the new version. Raises Conflict, Gone."""
+        ...
+
+    async def patch_checkpoint(self, namespace: str, name: str, patch: Body, *, status: bool = False) -> Body:
+        """Merge-patch a Checkpoint (its status: `status`) on the version named; its metadata. Raises Conflict, Gone."""
+        ...
+
+    async def delete_checkpoint(self, namespace: str, name: str, uid: str, resource_version: str) -> None:
+        """Delete exactly that Checkpoint, at exactly that version. Raises Conflict, Gone."""
+        ...
+
+    async def get_namespace_uid(self, name: str) -> str:
+        """The UID of a namespace. Raises Gone."""
+        ...
+
+    async def list_config_maps(self, namespace: str, selector: str) -> list[Body]:
+        """The ConfigMaps with those labels."""
+        ...
+
+    async def delete_config_map(self, namespace: str, name: str, uid: str) -> None:
+        """Delete exactly that ConfigMap. Raises Conflict, Gone."""
+        ...
+
     async def newest_warning(self, namespace: str, uid: str) -> tuple[str, str]:
         """Reason and message of the newest warning Event about the object with that UID; empty if there is none."""
         ...
@@ -92,6 +131,17 @@ class Query:
     offset: int = 0
     after: str | None = None  # the cursor: an id, only what is older is listed; stable while others are created
 
+    def wants(self, found: Checkpoint) -> bool:
+        """Whether a checkpoint is asked for, as a store judges it that has no queries of its own."""
+        return (
+            found.namespace_uid in self.tenants
+            and self.execution_uid in (None, found.execution_uid)
+            and self.trigger in (None, found.trigger)
+            and (self.since is None or found.created_at >= self.since)
+            and (self.until is None or found.created_at < self.until)
+            and (self.after is None or found.id < self.after)
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Page:
@@ -100,16 +150,33 @@ class Page:
     items: tuple[Checkpoint, ...]
     next: str | None = None  # the cursor for `Query.after`; None: there is no more
 
+    @classmethod
+    def of(cls, found: Iterable[Checkpoint], query: Query) -> Page:
+        """The page that is asked for, of all that there are, in whatever order."""
+        wanted = sorted(filter(query.wants, found), key=lambda c: c.id, reverse=True)
+        chosen = tuple(wanted[query.offset : query.offset + query.limit])
+        more = len(wanted) > query.offset + query.limit
+        return cls(chosen, chosen[-1].id if more and chosen else None)
+
 
 @dataclass(frozen=True, slots=True)
 class Stats:
     """What is there, in numbers."""
 
-    total: int
+    total_checkpoints: int
     triggers: Mapping[Trigger, int]
-    oldest: datetime | None
-    newest: datetime | None
-    bytes: int
+    oldest_checkpoint: datetime | None
+    newest_checkpoint: datetime | None
+    bytes: int  # of serialized state, before compression
+
+    @classmethod
+    def of(cls, found: Sequence[Checkpoint]) -> Stats:
+        """Those of some checkpoints."""
+        times = [c.created_at for c in found]
+        return cls(
+            len(found), dict(Counter(c.trigger for c in found)), min(times, default=None), max(times, default=None),
+            sum(c.size_bytes for c in found),
+        )  # fmt: skip
 
 
 class CheckpointStore(Protocol):
@@ -140,4 +207,16 @@ class CheckpointStore(Protocol):
 
     async def stats(self, tenants: Collection[str], execution_uid: str | None = None) -> Stats:
         """How many there are, of which triggers, from when to when, and how large."""
+        ...
+
+
+class Rows(CheckpointStore, Protocol):
+    """The store that outlives the objects: it also remembers what was deleted."""
+
+    async def bury(self, grave: Grave) -> None:
+        """Delete a row, or see to it that it never comes; what is left of it stays known. Again: does nothing."""
+        ...
+
+    async def collect_results(self, namespace_uid: str) -> int:
+        """Remove texts that no checkpoint refers to any more; how many."""
         ...

@@ -11,7 +11,7 @@ import typer
 from pydantic import ValidationError
 
 from cairn.cli.logging import configure_logging
-from cairn.config import from_environment
+from cairn.config import from_environment, variable
 from cairn.errors import NotConfigured
 from cairn.handlers.main import serve
 
@@ -36,7 +36,7 @@ def run(kubeconfig: KubeconfigOption = None, namespace: NamespaceOption = None) 
         settings = from_environment()
     except ValidationError as error:
         for problem in error.errors():
-            typer.echo(f"CAIRN_{str(problem['loc'][0]).upper()}: {problem['msg']}", err=True)
+            typer.echo(f"{variable(str(problem['loc'][0]))}: {problem['msg']}", err=True)
         raise typer.Exit(2) from None
     if namespace:
         settings = settings.model_copy(update={"namespaces": tuple(namespace)})

@@ -11,9 +11,10 @@ import pytest
 from pydantic import ValidationError
 from typer.testing import CliRunner
 
+from cairn import config
 from cairn.cli.logging import JsonFormatter
 from cairn.cli.main import app
-from cairn.config import from_environment
+from cairn.config import from_environment, home_of, variable
 
 SAMPLES = Path(__file__).resolve().parents[3] / "manifests" / "samples"
 RUN = CliRunner()
@@ -63,6 +64,22 @@ def test_settings_come_from_the_environment() -> None:
     assert (found.namespaces, found.workers, found.resync_seconds) == (("a", "b-*"), 3, 600)
     with pytest.raises(ValidationError):
         from_environment({"CAIRN_HEALTH_PORT": "99999"})
+
+
+def test_the_address_of_the_database_is_a_secret() -> None:
+    found = from_environment({"DATABASE_URL": "postgresql://cairn:secret@db/cairn"})
+    assert found.database_url is not None and found.database_url.get_secret_value().endswith("/cairn")
+    assert "secret" not in f"{found!r} {found}"
+    assert from_environment({"DATABASE_URL": ""}).database_url is None
+    assert "CAIRN_DATABASE_URL" != variable("database_url") == "DATABASE_URL"
+
+
+def test_the_home_is_the_pods_own_namespace(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    assert home_of(from_environment({})) == "default"
+    assert home_of(from_environment({"CAIRN_HOME_NAMESPACE": "cairn-system"})) == "cairn-system"
+    (tmp_path / "namespace").write_text("of-the-pod\n")
+    monkeypatch.setattr(config, "_ACCOUNT", tmp_path / "namespace")
+    assert home_of(from_environment({})) == "of-the-pod"
 
 
 def test_a_log_line_is_json_with_what_it_is_about() -> None:

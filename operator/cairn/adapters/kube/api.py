@@ -22,6 +22,7 @@ Body = dict[str, Any]
 
 REQUEST_TIMEOUT = 15.0  # seconds
 STREAM_TIMEOUT = 300.0
+_PAGE = "250"  # objects of a list at once
 _MERGE_PATCH = "application/merge-patch+json"
 # Asking for the metadata alone keeps a large object from being sent back after each write.
 _METADATA_ONLY = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1,application/json"
@@ -63,6 +64,17 @@ class Api:
         """Read an object or a list. Raises Gone, Refused, Unavailable."""
         return await self._json("GET", path, query)
 
+    async def list_all(self, path: str, **query: str) -> list[Body]:
+        """All objects of a list, page by page. Raises Gone, Refused, Unavailable."""
+        found: list[Body] = []
+        query["limit"] = _PAGE
+        while True:
+            page = await self.get(path, **query)
+            found += page["items"]
+            if not (more := page["metadata"].get("continue")):
+                return found
+            query["continue"] = more
+
     async def create(self, path: str, body: Body, **query: str) -> Body:
         """Create an object. Raises AlreadyExists, Refused, Rejected, Unavailable."""
         return await self._json("POST", path, query, body)
@@ -72,15 +84,19 @@ class Api:
         assert body["metadata"].get("resourceVersion"), "an update must name its resourceVersion"
         return await self._json("PUT", path, query, body, accept=_METADATA_ONLY)
 
-    async def patch(self, path: str, body: Body, **query: str) -> Body:
+    async def patch(self, path: str, body: Body, *, metadata_only: bool = False, **query: str) -> Body:
         """Merge-patch an object; the patch names the version or at least the UID it is meant for."""
         metadata = body.get("metadata") or {}
         assert metadata.get("resourceVersion") or metadata.get("uid"), "a patch must name a resourceVersion or a UID"
-        return await self._json("PATCH", path, query, body, content_type=_MERGE_PATCH)
+        accept = _METADATA_ONLY if metadata_only else "application/json"
+        return await self._json("PATCH", path, query, body, content_type=_MERGE_PATCH, accept=accept)
 
-    async def delete(self, path: str, *, uid: str, propagation: str = "Background") -> None:
-        """Delete exactly the object with that UID."""
-        options = {"propagationPolicy": propagation, "preconditions": {"uid": uid}}
+    async def delete(
+        self, path: str, *, uid: str, resource_version: str = "", propagation: str = "Background"
+    ) -> None:
+        """Delete exactly the object with that UID, and at that version if one is named."""
+        preconditions = {"uid": uid} | ({"resourceVersion": resource_version} if resource_version else {})
+        options = {"propagationPolicy": propagation, "preconditions": preconditions}
         await self._json("DELETE", path, {}, options)
 
     async def stream(self, path: str, **query: str) -> AsyncIterator[bytes]:

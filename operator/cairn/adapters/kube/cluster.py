@@ -11,12 +11,17 @@ from cairn.adapters.kube.api import Api, Body
 _PATHS = {
     "Job": "/apis/batch/v1/namespaces/{}/jobs",
     "ConfigMap": "/api/v1/namespaces/{}/configmaps",
+    names.CHECKPOINT_KIND: f"/apis/{names.API_VERSION}/namespaces/{{}}/{names.CHECKPOINTS}",
     names.RESULT_KIND: f"/apis/{names.API_VERSION}/namespaces/{{}}/{names.RESULTS}",
 }
 
 
 def _execution(namespace: str, name: str) -> str:
     return f"/apis/{names.API_VERSION}/namespaces/{namespace}/{names.EXECUTIONS}/{name}"
+
+
+def _checkpoint(namespace: str, name: str) -> str:
+    return f"{_PATHS[names.CHECKPOINT_KIND].format(namespace)}/{name}"
 
 
 def _job(namespace: str, name: str) -> str:
@@ -62,9 +67,7 @@ class KubeCluster:
 
     async def list_pods(self, namespace: str, job_name: str) -> list[Body]:
         selector = f"batch.kubernetes.io/job-name={job_name}"
-        answer = await self._api.get(f"/api/v1/namespaces/{namespace}/pods", labelSelector=selector)
-        items: list[Body] = answer["items"]
-        return items
+        return await self._api.list_all(f"/api/v1/namespaces/{namespace}/pods", labelSelector=selector)
 
     async def get_result(self, namespace: str, name: str) -> Body:
         return await self._api.get(f"{_PATHS[names.RESULT_KIND].format(namespace)}/{name}")
@@ -74,6 +77,45 @@ class KubeCluster:
         found = await self._api.get(path)
         body: Body = {"metadata": {"uid": found["metadata"]["uid"]}, "status": status}
         await self._api.patch(path, body, fieldManager=names.MANAGER)
+
+    async def list_results(self, namespace: str, execution_uid: str) -> list[Body]:
+        path, selector = _PATHS[names.RESULT_KIND].format(namespace), f"{names.LABEL_EXECUTION_UID}={execution_uid}"
+        return await self._api.list_all(path, labelSelector=selector)
+
+    async def get_checkpoint(self, namespace: str, name: str) -> Body:
+        return await self._api.get(_checkpoint(namespace, name))
+
+    async def list_checkpoints(self, namespace: str) -> list[Body]:
+        return await self._api.list_all(_PATHS[names.CHECKPOINT_KIND].format(namespace))
+
+    async def write_checkpoint_status(
+        self, namespace: str, name: str, uid: str, resource_version: str, status: Body
+    ) -> str:
+        body: Body = {
+            "apiVersion": names.API_VERSION, "kind": names.CHECKPOINT_KIND, "status": status,
+            "metadata": {"name": name, "namespace": namespace, "uid": uid, "resourceVersion": resource_version},
+        }  # fmt: skip
+        path = f"{_checkpoint(namespace, name)}/status"
+        answer = await self._api.replace(path, body, fieldManager=names.MANAGER)
+        version: str = answer["metadata"]["resourceVersion"]
+        return version
+
+    async def patch_checkpoint(self, namespace: str, name: str, patch: Body, *, status: bool = False) -> Body:
+        path = _checkpoint(namespace, name) + ("/status" if status else "")
+        return await self._api.patch(path, patch, metadata_only=True, fieldManager=names.MANAGER)
+
+    async def delete_checkpoint(self, namespace: str, name: str, uid: str, resource_version: str) -> None:
+        await self._api.delete(_checkpoint(namespace, name), uid=uid, resource_version=resource_version)
+
+    async def get_namespace_uid(self, name: str) -> str:
+        uid: str = (await self._api.get(f"/api/v1/namespaces/{name}"))["metadata"]["uid"]
+        return uid
+
+    async def list_config_maps(self, namespace: str, selector: str) -> list[Body]:
+        return await self._api.list_all(_PATHS["ConfigMap"].format(namespace), labelSelector=selector)
+
+    async def delete_config_map(self, namespace: str, name: str, uid: str) -> None:
+        await self._api.delete(f"{_PATHS['ConfigMap'].format(namespace)}/{name}", uid=uid)
 
     async def newest_warning(self, namespace: str, uid: str) -> tuple[str, str]:
         selector = f"involvedObject.uid={uid},type=Warning"

@@ -1,0 +1,74 @@
+"""Checkpoints in memory: the contract of every store, without a database. For tests, and for trying things out."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from dataclasses import replace
+
+from cairn.core.checkpoint import serializer
+from cairn.core.checkpoint.state import Checkpoint, Grave, Stored
+from cairn.errors import IdTaken
+from cairn.ports import Page, Query, Stats
+
+
+class MemoryStore:
+    """`ports.Rows` in dictionaries."""
+
+    def __init__(self) -> None:
+        self._rows: dict[str, Stored] = {}
+        self._graves: dict[str, Grave] = {}
+
+    async def put(self, stored: Stored) -> None:
+        found = stored.checkpoint
+        if found.id in self._graves:
+            return
+        known = self._rows.setdefault(found.id, stored).checkpoint
+        if (known.namespace_uid, known.digest) != (found.namespace_uid, found.digest):
+            raise IdTaken(f"another checkpoint has the id {found.id}")
+
+    async def get(self, tenants: Collection[str], id: str) -> Stored | None:
+        stored = self._mine(tenants, id)
+        if stored is not None:
+            parent = stored.checkpoint.parent
+            serializer.verify(stored.content, parent.digest if parent else None)
+        return stored
+
+    async def list(self, query: Query) -> Page:
+        return Page.of(self._all(), query)
+
+    async def delete(self, tenants: Collection[str], id: str) -> bool:
+        stored = self._mine(tenants, id)
+        if stored is None:
+            return False
+        found = stored.checkpoint
+        await self.bury(Grave(id, found.namespace_uid, found.execution_uid, found.digest, found.parent))
+        return True
+
+    async def pin(self, tenants: Collection[str], id: str, pinned: bool) -> bool:
+        stored = self._mine(tenants, id)
+        if stored is None:
+            return False
+        self._rows[id] = replace(stored, checkpoint=replace(stored.checkpoint, pinned=pinned))
+        return True
+
+    async def stats(self, tenants: Collection[str], execution_uid: str | None = None) -> Stats:
+        query = Query(tenants, execution_uid)
+        return Stats.of([c for c in self._all() if query.wants(c)])
+
+    async def bury(self, grave: Grave) -> None:
+        """See `ports.Rows`."""
+        stored = self._rows.get(grave.id)
+        if stored is not None and stored.checkpoint.namespace_uid == grave.namespace_uid:
+            del self._rows[grave.id]
+        self._graves.setdefault(grave.id, grave)
+
+    async def collect_results(self, namespace_uid: str) -> int:
+        """See `ports.Rows`: here each checkpoint has its own texts, so there is nothing to collect."""
+        return 0
+
+    def _mine(self, tenants: Collection[str], id: str) -> Stored | None:
+        stored = self._rows.get(id)
+        return stored if stored is not None and stored.checkpoint.namespace_uid in tenants else None
+
+    def _all(self) -> Iterable[Checkpoint]:
+        return (stored.checkpoint for stored in self._rows.values())

@@ -1,0 +1,1 @@
+"""Postgres: checkpoints as rows (`store`), reached through one pool (`pool`), in tables that `migrate` keeps."""
