@@ -12,8 +12,10 @@ import pytest
 
 from cluster import Cluster, start, stop
 from cluster.state import Nodes
+from support.checkpoints import Rows
 from support.kube import Kube, until
 from support.operator_process import OperatorProcess
+from support.postgres import Databases, PostgresServer
 
 ROOT = Path(__file__).resolve().parents[1]
 _serial = itertools.count()
@@ -106,6 +108,31 @@ def start_operator() -> Iterator[Start]:
     yield begin
     for operator in started:
         operator.stop()
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[PostgresServer]:
+    """A Postgres server of this run, which a test may stop as long as it starts it again."""
+    server = PostgresServer().start()
+    yield server
+    server.remove()
+
+
+@pytest.fixture
+def rows(request: pytest.FixtureRequest) -> Iterator[Rows]:
+    """The rows of a database of its own.
+
+    On the server that DATABASE_URL names (for an administrator), if it is set and the test does not stop the server.
+    """
+    given = os.environ.get("DATABASE_URL")
+    if given and "postgres" not in request.fixturenames:
+        databases = Databases(given)
+        url = databases.migrated()
+        yield Rows(url)
+        databases.drop(url)
+    else:
+        server: PostgresServer = request.getfixturevalue("postgres")
+        yield Rows(server.migrated())
 
 
 @pytest.hookimpl(wrapper=True)

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from support.checkpoints import payload_of
 from support.kube import Kube, Object, until
 from support.operator_process import OperatorProcess
 
@@ -261,3 +262,27 @@ def test_killed_in_mid_run_each_attempt_ran_exactly_once(real_solo: Kube, start_
     assert pods == {job["id"]: 1 for job in [*work, *joins]}
     restarts = [s["restartCount"] for p in real_solo.pods("work") for s in p["status"]["containerStatuses"]]
     assert set(restarts) == {0}
+
+
+# --- Checkpoints -----------------------------------------------------------------------------------------------------
+
+
+def test_a_checkpoint_holds_what_the_containers_have_left(real: Kube) -> None:
+    twice = """
+        if [ $CAIRN_ATTEMPT = 1 ]; then echo no luck; exit 3; fi
+        echo as you asked; printf '{"n": 1}' > /dev/termination-log"""
+    real.run("kept", shell("flaky", twice, retry={"limit": 1, "backoffSeconds": 0}))
+    real.wait("kept", "Succeeded")
+    log_tail(real, "flaky", 1)
+    log_tail(real, "flaky", 2)
+    body = {"apiVersion": "cairn.dev/v1alpha1", "kind": "Checkpoint", "metadata": {"name": "mine"}}
+    real.apply(body | {"spec": {"executionRef": {"name": "kept"}}})
+    real.kubectl("wait", "--for=condition=Ready", "ckpt/mine", "--timeout=30s")
+    held = payload_of(real.get("ckpt", "mine"))
+    first, second = held.document["jobs"][0]["attempts"]
+    assert (first["status"], first["exitCode"], first["error"]["reason"]) == ("failed", 3, "Error")
+    assert (second["status"], second["exitCode"]) == ("completed", 0)
+    assert "no luck" in held.texts[first["logTail"]["sha256"]]
+    assert "as you asked" in held.texts[second["logTail"]["sha256"]]
+    assert json.loads(held.texts[second["outputs"]["sha256"]]) == {"n": 1}
+    assert real.get("ckpt", "mine")["status"]["executionStatus"] == "completed"

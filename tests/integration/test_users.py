@@ -183,7 +183,8 @@ def test_a_namespace_deleted_in_mid_run_goes_and_the_operator_goes_on(served: Ku
 
 def test_applying_the_file_again_changes_nothing_and_runs_nothing(served: Kube) -> None:
     served.run("x", job("a", retry={"limit": 1}), job("b", "a"), params={"n": 1.0})
-    before = served.wait("x", "Succeeded")
+    served.wait("x", "Succeeded")
+    before = served.saved("x")
     served.run("x", job("a", retry={"limit": 1}), job("b", "a"), params={"n": 1.0})
     after = served.get("dagx", "x")
     assert after["metadata"]["generation"] == before["metadata"]["generation"]

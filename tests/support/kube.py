@@ -64,6 +64,15 @@ class Kube:
         assert done.returncode == 0, f"{done.stderr}\n{json.dumps(found.get('status'), indent=1)}"
         return found
 
+    def saved(self, name: str) -> Object:
+        """Wait until no decided checkpoint of an execution is pending any more; what it is then."""
+
+        def found() -> Object | None:
+            body = self.get("dagx", name)
+            return None if body["status"].get("checkpointing", {}).get("pending") else body
+
+        return until(found, f"the checkpoints of {name} are taken")
+
     def job(self, execution: str, job: str) -> Object:
         """The record of a job, empty while there is none."""
         records = self.get("dagx", execution).get("status", {}).get("jobs", [])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import socket
@@ -37,6 +38,7 @@ class OperatorProcess:
         environment = os.environ | {
             "KUBECONFIG": str(self._kubeconfig), "CAIRN_HEALTH_PORT": str(self.port),
             "CAIRN_NAMESPACES": self._namespace,
+            "DATABASE_URL": "",  # none, unless a test gives one
         } | self._settings  # fmt: skip
         with self.log.open("ab") as out:
             self._process = subprocess.Popen(
@@ -56,6 +58,12 @@ class OperatorProcess:
                 return bool(answer.status == 200)
         except OSError:
             return False
+
+    def describe(self) -> dict[str, int]:
+        """What /readyz tells besides."""
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/readyz", timeout=5) as answer:
+            told: dict[str, int] = json.load(answer)
+            return told
 
     def alive(self) -> bool:
         """Whether /livez says so."""

@@ -1,4 +1,4 @@
-"""Kubernetes Events about executions: written beside the loop, bounded per execution, never waited for."""
+"""Kubernetes Events about executions and checkpoints: written beside the loop, bounded for each, never waited for."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class EventWriter:
         self._serial = itertools.count()
 
     def write(self, identity: Identity, notes: Sequence[Note]) -> None:
-        """Queue Events about an execution, and log them."""
+        """Queue Events about an object, and log them."""
         now = self._clock()
         for note in notes:
             level = logging.WARNING if note.warning else logging.INFO
@@ -73,7 +73,7 @@ class EventWriter:
         return {
             "apiVersion": "v1", "kind": "Event", "metadata": {"name": name, "namespace": identity.namespace},
             "involvedObject": {
-                "apiVersion": names.API_VERSION, "kind": names.EXECUTION_KIND, "name": identity.name,
+                "apiVersion": names.API_VERSION, "kind": identity.kind, "name": identity.name,
                 "namespace": identity.namespace, "uid": identity.uid,
             },
             "reason": note.reason, "message": note.message[:_MESSAGE_LIMIT],

@@ -26,20 +26,24 @@ async def read_outputs(cluster: Cluster, namespace: str, pod: KubePod) -> Output
     return parser.finish()
 
 
-async def keep_log_tail(cluster: Cluster, result: dict[str, Any], pod: KubePod) -> None:
-    """Keep the last lines of an attempt's log with its result, which is made if there was nothing else to keep."""
+async def keep_log_tail(cluster: Cluster, result: dict[str, Any], pod: KubePod) -> str:
+    """Keep the last lines of an attempt's log with its result, which is made if there was nothing else to keep.
+
+    Returns what was kept, empty if nothing was.
+    """
     try:
         tail = await asyncio.wait_for(_tail(cluster, result["metadata"]["namespace"], pod), TAIL_SECONDS)
     except (TimeoutError, Gone, Rejected, Unavailable):
-        return  # the pod, its node or its log is gone; nothing depends on the tail
+        return ""  # the pod, its node or its log is gone; nothing depends on the tail
     if not tail.strip():
-        return
+        return ""
     status = {"logTail": tail}
     try:
         await cluster.create(result | {"status": status})
     except AlreadyExists:
         metadata = result["metadata"]
         await cluster.patch_result_status(metadata["namespace"], metadata["name"], status)
+    return tail
 
 
 async def _tail(cluster: Cluster, namespace: str, pod: KubePod) -> str:

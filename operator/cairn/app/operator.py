@@ -8,12 +8,18 @@ import random
 from collections.abc import Mapping
 from typing import Any
 
+from cairn.app import metrics
+from cairn.app.checkpoints.archive import Archive
+from cairn.app.checkpoints.keeper import Keeper
+from cairn.app.checkpoints.outbox import Outbox
+from cairn.app.checkpoints.sweeper import Sweeper
+from cairn.app.checkpoints.views import Lane
 from cairn.app.events import EventWriter
 from cairn.app.queue import WorkQueue
 from cairn.app.reconcile import Reconciler
 from cairn.app.views import Key, Views
-from cairn.config import Settings
-from cairn.ports import Clock, Cluster
+from cairn.config import Settings, home_of
+from cairn.ports import Clock, Cluster, Rows
 
 logger = logging.getLogger(__name__)
 
@@ -25,11 +31,20 @@ LISTING_SECONDS = 2.0
 class Operator:
     """Takes in what the watches bring, and keeps every execution moving."""
 
-    def __init__(self, cluster: Cluster, clock: Clock, settings: Settings) -> None:
+    def __init__(self, cluster: Cluster, clock: Clock, settings: Settings, rows: Rows | None = None) -> None:
         self._settings = settings
         self._views = Views()
         self._events = EventWriter(cluster, clock)
-        self._reconciler = Reconciler(cluster, self._views, clock, self._events)
+        self._archive = Archive(cluster)
+        self._reconciler = Reconciler(cluster, self._views, clock, self._events, self._archive)
+        self._outbox = Outbox(cluster, self._views.checkpoints, rows, clock, home_of(settings))
+        self._keeper = Keeper(
+            cluster, self._views, self._archive, self._outbox, clock, self._events, settings.object_state_bytes
+        )  # fmt: skip
+        self._keeper.settled = self._look_at
+        self._reconciler.take_checkpoint = self._keeper.request
+        self._outbox.gate.opened = self._database_is_back
+        self._sweeper = Sweeper(self._outbox, self._views.checkpoints, rows, settings.sweep_seconds) if rows else None
         self._queue: WorkQueue[Key] = WorkQueue(self._reconciler.reconcile, workers=settings.workers)
         self._reconciler.enqueue = self._queue.add
         self._listed = asyncio.Event()
@@ -41,8 +56,7 @@ class Operator:
         """Take in an execution that was created or has changed."""
         if (key := self._views.see_execution(body)) is not None:
             self._queue.add(key)
-            if not self.begun:
-                asyncio.get_running_loop().call_later(LISTING_SECONDS, self.begin)
+            self._begin_later()
 
     def see_job(self, body: Mapping[str, Any]) -> None:
         """Take in a Kubernetes Job that was created or has changed."""
@@ -52,10 +66,29 @@ class Operator:
         """Take in a pod that was created or has changed."""
         self._look_at(self._views.see_pod(body))
 
+    def see_checkpoint(self, body: Mapping[str, Any]) -> None:
+        """Take in a Checkpoint that was created or has changed."""
+        if (seen := self._views.checkpoints.see(body)) is not None:
+            self._keeper.consider(seen)
+            self._look_at(seen.execution_uid)
+            self._begin_later()
+
     def forget_execution(self, body: Mapping[str, Any]) -> None:
-        """An execution was deleted."""
-        self._views.forget_execution(body["metadata"]["uid"])
-        self._events.forget(body["metadata"]["uid"])
+        """An execution was deleted; what is to become of its checkpoints is looked at."""
+        meta = body["metadata"]
+        self._views.forget_execution(meta["uid"])
+        self._events.forget(meta["uid"])
+        self._archive.forget(meta["uid"])
+        self._keeper.queue.add(Lane(meta["namespace"], meta["name"]))
+
+    def forget_checkpoint(self, body: Mapping[str, Any]) -> None:
+        """A Checkpoint was deleted, and let go."""
+        seen = self._views.checkpoints.forget(body["metadata"]["uid"])
+        if seen is None:
+            return
+        self._keeper.gone(seen)
+        if not self._views.checkpoints.any_in(seen.namespace):
+            self._outbox.forget_tenant(seen.namespace)  # the namespace may be next
 
     def forget_job(self, body: Mapping[str, Any]) -> None:
         """A Kubernetes Job was deleted."""
@@ -74,6 +107,15 @@ class Operator:
         """Everything that exists has been seen once: the work may begin."""
         self._listed.set()
 
+    def _database_is_back(self) -> None:
+        self._outbox.consider_all()
+        if self._sweeper is not None:
+            self._sweeper.soon()  # deletes may have been remembered
+
+    def _begin_later(self) -> None:
+        if not self.begun:
+            asyncio.get_running_loop().call_later(LISTING_SECONDS, self.begin)
+
     def _look_at(self, uid: str | None) -> None:
         if uid is not None and (view := self._views.execution(uid)) is not None:
             self._queue.add(view.key)
@@ -84,7 +126,11 @@ class Operator:
         """Work until cancelled."""
         try:
             async with asyncio.TaskGroup() as group:
-                group.create_task(self._work())
+                group.create_task(self._work(self._queue))
+                group.create_task(self._work(self._keeper.queue))
+                group.create_task(self._work(self._outbox.queue))
+                if self._sweeper is not None:
+                    group.create_task(self._sweep(self._sweeper))
                 group.create_task(self._events.run())
                 group.create_task(self._resync())
                 group.create_task(self._heartbeat())
@@ -97,11 +143,24 @@ class Operator:
 
     def describe(self) -> dict[str, int]:
         """How much is known and waiting, for the readiness page."""
-        return {"executions": len(self._views.keys()), "queued": self._queue.depth()}
+        return {
+            "executions": len(self._views.keys()), "queued": self._queue.depth(),
+            "checkpoints": len(self._views.checkpoints), "unstored": self.backlog(),
+        }  # fmt: skip
 
-    async def _work(self) -> None:
+    def backlog(self) -> int:
+        """How many checkpoints wait for their row; 0 where there is no database."""
+        backlog = self._outbox.backlog() if self._outbox.configured else 0
+        metrics.BACKLOG.set(backlog)
+        return backlog
+
+    async def _work(self, queue: WorkQueue[Any]) -> None:
         await self._listed.wait()
-        await self._queue.run()
+        await queue.run()
+
+    async def _sweep(self, sweeper: Sweeper) -> None:
+        await self._listed.wait()
+        await sweeper.run()
 
     async def _heartbeat(self) -> None:
         while True:
@@ -114,3 +173,5 @@ class Operator:
             await asyncio.sleep(self._settings.resync_seconds)
             for key in self._views.keys():
                 self._queue.add_after(key, random.uniform(0, self._settings.resync_seconds / 2))
+            for lane in self._views.checkpoints.lanes():
+                self._keeper.queue.add_after(lane, random.uniform(0, self._settings.resync_seconds / 2))

@@ -15,6 +15,7 @@ from datetime import timedelta
 from typing import Any, assert_never
 
 from cairn import names
+from cairn.app.checkpoints.archive import Archive
 from cairn.app.events import EventWriter
 from cairn.app.logs import keep_log_tail, read_outputs
 from cairn.app.views import ExecutionView, Key, Views
@@ -33,6 +34,7 @@ from cairn.core.actions import (
     SaveResult,
     SetPaused,
     StopJob,
+    TakeCheckpoint,
     Urgency,
 )
 from cairn.core.observed import Explanation, LogRead, Refusal
@@ -55,17 +57,21 @@ AFTER_ERROR = 1.0  # seconds: what is still wanted is not tried again sooner
 class Reconciler:
     """Brings executions forward, one look at a time."""
 
-    def __init__(self, cluster: Cluster, views: Views, clock: Clock, events: EventWriter) -> None:
+    def __init__(
+        self, cluster: Cluster, views: Views, clock: Clock, events: EventWriter, archive: Archive | None = None
+    ) -> None:
         self._cluster = cluster
         self._views = views
         self._clock = clock
         self._events = events
+        self._archive = archive or Archive(cluster)
         self._calls = asyncio.Semaphore(CALLS_AT_ONCE)
         self._tails = asyncio.Semaphore(LOG_TAILS_AT_ONCE)
         self._deferred: dict[str, float] = {}
         self._background: set[asyncio.Task[None]] = set()
         self._under_way: set[tuple[str, ...]] = set()
         self.enqueue: Callable[[Key], None] = lambda key: None  # set by whoever owns the queue
+        self.take_checkpoint: Callable[[ExecutionView, TakeCheckpoint], None] = lambda view, action: None  # likewise
 
     async def reconcile(self, key: Key) -> float | None:
         """Look at one execution and bring it forward; returns in how many seconds to look again, if at all."""
@@ -148,6 +154,9 @@ class Reconciler:
                     return await self._patch_job(view, action)
                 case SetPaused():
                     return await self._set_paused(view, action)
+                case TakeCheckpoint():
+                    self.take_checkpoint(view, action)
+                    return False
                 case LookUp():
                     return await self._look_up(view, action)
                 case DeleteExecution():
@@ -193,12 +202,14 @@ class Reconciler:
             waited = max(waited, timedelta(seconds=error.retry_after))
         return Refusal(names.LAUNCH_REFUSED, str(error), now + min(waited, REFUSED_AGAIN_MOST), since=now)
 
-    async def _create_once(self, manifest: dict[str, Any]) -> None:
-        """Create an object whose name says what is in it: if the name is taken, it is there already."""
+    async def _create_once(self, manifest: dict[str, Any]) -> bool:
+        """Create an object whose name says what is in it: if the name is taken, it is there already (False)."""
         try:
             await self._cluster.create(manifest)
         except AlreadyExists:
             logger.debug("%s %s is there already", manifest["kind"], manifest["metadata"]["name"])
+            return False
+        return True
 
     async def _adopt(self, view: ExecutionView, action: Launch) -> bool:
         """The Job's name is taken: by this very attempt, or (a refusal for good) by somebody else."""
@@ -302,12 +313,15 @@ class Reconciler:
     async def _save_result(self, action: SaveResult) -> bool:
         if action.outputs is not None:
             self._views.outputs.put(action.outputs)
-        await self._create_once(action.manifest)
+        if await self._create_once(action.manifest):
+            self._archive.note(action.manifest, action.outputs)
         return False
 
     async def _keep_log_tail(self, action: KeepLogTail) -> None:
         async with self._tails:
-            await keep_log_tail(self._cluster, action.manifest, action.pod)
+            tail = await keep_log_tail(self._cluster, action.manifest, action.pod)
+        if tail:
+            self._archive.note_log_tail(action.manifest, tail)
 
     # --- In the background
 

@@ -10,6 +10,7 @@ Rules:
 from __future__ import annotations
 
 import json
+import zlib
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -17,7 +18,9 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from cairn import names
+from cairn.app.checkpoints.views import CheckpointViews
 from cairn.core import status as statuses
+from cairn.core.checkpoint.serializer import spec_digest
 from cairn.core.draft import Execution, Shape
 from cairn.core.manifests import Identity
 from cairn.core.observed import (
@@ -61,6 +64,14 @@ class ExecutionView:
     resource_version: str
     execution: Execution
     shape: Shape | None
+    spec_text: bytes  # the spec as it is written, compressed: a checkpoint holds it
+    restores: str = ""  # the checkpoint that it starts from, or an execution of which the latest
+
+    @property
+    def spec(self) -> dict[str, Any]:
+        """The spec as it is written."""
+        spec: dict[str, Any] = json.loads(zlib.decompress(self.spec_text))
+        return spec
 
 
 @dataclass(slots=True)
@@ -108,6 +119,7 @@ class Views:
     def __init__(self) -> None:
         self._executions: dict[str, ExecutionView] = {}
         self._seen: dict[str, _Seen] = {}
+        self.checkpoints = CheckpointViews()
         self.outputs = OutputsCache()
 
     # --- Executions
@@ -137,6 +149,11 @@ class Views:
     def execution(self, uid: str) -> ExecutionView | None:
         """The execution with that UID, if it has been seen."""
         return self._executions.get(uid)
+
+    def restored_from(self, namespace: str) -> frozenset[str]:
+        """Names and ids of the checkpoints that executions which have not finished start from."""
+        found = (v for v in self._executions.values() if v.restores and v.key.namespace == namespace)
+        return frozenset(v.restores for v in found if not v.execution.status.finished)
 
     def keys(self) -> list[Key]:
         """All executions that are known."""
@@ -221,6 +238,7 @@ class Views:
             logs=seen.logs,
             outputs=self.outputs.pick(wanted),
             lost=frozenset(seen.lost),
+            checkpoints=self.checkpoints.of_execution(view.key.namespace, view.key.name, uid),
         )
 
 
@@ -234,15 +252,27 @@ def _view(key: Key, body: Mapping[str, Any], old: ExecutionView | None) -> Execu
     generation = meta["generation"]
     if old is not None and old.execution.generation == generation:
         spec, violations, shape = old.execution.spec, old.execution.violations, old.shape
+        text, digest = old.spec_text, old.execution.spec_digest
     else:
         spec, violations = _parsed(body)
         shape = Shape(spec) if spec else None
+        written = body.get("spec") or {}
+        text, digest = zlib.compress(json.dumps(written).encode(), 1), spec_digest(written)
     execution = Execution(
         identity=identity, generation=generation, status=statuses.from_wire(body.get("status") or {}), spec=spec,
         violations=violations, deleting="deletionTimestamp" in meta, paused_by_operator=_wrote(meta, "f:paused"),
-        stale_pause_reason=_wrote(meta, "f:pause", "f:reason") and not _wrote(meta, "f:paused"),
+        stale_pause_reason=_wrote(meta, "f:pause", "f:reason") and not _wrote(meta, "f:paused"), spec_digest=digest,
     )  # fmt: skip
-    return ExecutionView(key, meta["resourceVersion"], execution, shape)
+    return ExecutionView(key, meta["resourceVersion"], execution, shape, text, _restores(body))
+
+
+def _restores(body: Mapping[str, Any]) -> str:
+    match (body.get("spec") or {}).get("restoreFrom"):
+        case {"checkpointName": str(name)}:
+            return name
+        case {"checkpointId": str(id)}:
+            return id
+    return ""
 
 
 def _parsed(body: Mapping[str, Any]) -> tuple[ExecutionSpec | None, tuple[Violation, ...]]:

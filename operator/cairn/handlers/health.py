@@ -1,4 +1,4 @@
-"""Liveness and readiness, as a kubelet asks for them."""
+"""Liveness and readiness, as a kubelet asks for them, and metrics, as Prometheus does."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import contextlib
 from collections.abc import AsyncIterator
 
 from aiohttp import web
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from cairn.app.operator import Operator
 from cairn.config import Settings
@@ -14,7 +15,7 @@ from cairn.config import Settings
 
 @contextlib.asynccontextmanager
 async def serve_health(settings: Settings, operator: Operator, ready: asyncio.Event) -> AsyncIterator[None]:
-    """Serve /livez (the loop turns) and /readyz (the watches have begun) while the context lasts."""
+    """Serve /livez (the loop turns), /readyz (the watches have begun) and /metrics while the context lasts."""
     if not settings.health_port:
         yield
         return
@@ -26,8 +27,12 @@ async def serve_health(settings: Settings, operator: Operator, ready: asyncio.Ev
         status = 200 if ready.is_set() else 503
         return web.json_response({"ready": ready.is_set(), **operator.describe()}, status=status)
 
+    async def metrics(_: web.Request) -> web.Response:
+        operator.backlog()
+        return web.Response(body=generate_latest(), headers={"Content-Type": CONTENT_TYPE_LATEST})
+
     app = web.Application()
-    app.add_routes([web.get("/livez", livez), web.get("/readyz", readyz)])
+    app.add_routes([web.get("/livez", livez), web.get("/readyz", readyz), web.get("/metrics", metrics)])
     runner = web.AppRunner(app, access_log=None)
     await runner.setup()
     try:

@@ -20,6 +20,8 @@ from cairn import names
 from cairn.adapters.clock import system_clock
 from cairn.adapters.kube.api import connect
 from cairn.adapters.kube.cluster import KubeCluster
+from cairn.adapters.postgres.pool import OPERATOR, Pool
+from cairn.adapters.postgres.store import PostgresStore
 from cairn.app.operator import Operator
 from cairn.config import Settings
 from cairn.handlers.health import serve_health
@@ -29,6 +31,7 @@ logger = logging.getLogger(__name__)
 _EXECUTIONS = (names.GROUP, names.VERSION, names.EXECUTIONS)
 _JOBS = ("batch", "v1", "jobs")
 _PODS = ("", "v1", "pods")
+_CHECKPOINTS = (names.GROUP, names.VERSION, names.CHECKPOINTS)
 
 
 class _NoDiffs(kopf.DiffBaseStorage):
@@ -101,6 +104,10 @@ def registry_for(operator: Operator) -> kopf.OperatorRegistry:
     async def see_pod(body: kopf.Body, **_: Any) -> None:
         operator.see_pod(dict(body))
 
+    @kopf.index(*_CHECKPOINTS, registry=registry)
+    async def see_checkpoint(body: kopf.Body, **_: Any) -> None:
+        operator.see_checkpoint(dict(body))
+
     @kopf.on.event(*_EXECUTIONS, when=_first, registry=registry)
     async def begin(**_: Any) -> None:
         operator.begin()
@@ -108,6 +115,14 @@ def registry_for(operator: Operator) -> kopf.OperatorRegistry:
     @kopf.on.event(*_EXECUTIONS, when=_deleted, registry=registry)
     async def forget_execution(event: kopf.RawEvent, **_: Any) -> None:
         operator.forget_execution(event["object"])
+
+    @kopf.on.event(*_CHECKPOINTS, when=_first, registry=registry)
+    async def begin_with_checkpoints(**_: Any) -> None:
+        operator.begin()
+
+    @kopf.on.event(*_CHECKPOINTS, when=_deleted, registry=registry)
+    async def forget_checkpoint(event: kopf.RawEvent, **_: Any) -> None:
+        operator.forget_checkpoint(event["object"])
 
     @kopf.on.event(*_JOBS, labels=ours, when=_deleted, registry=registry)
     async def forget_job(event: kopf.RawEvent, **_: Any) -> None:
@@ -122,8 +137,13 @@ def registry_for(operator: Operator) -> kopf.OperatorRegistry:
 
 async def serve(settings: Settings) -> None:
     """Run the operator until SIGTERM or SIGINT; raises what ended it otherwise."""
+    pool = Pool(settings.database_url.get_secret_value(), OPERATOR) if settings.database_url else None
     api = await connect()
-    operator = Operator(KubeCluster(api), system_clock, settings)
+    if pool is not None:
+        await pool.open()
+    else:
+        logger.warning("no DATABASE_URL: checkpoints are kept in their objects only")
+    operator = Operator(KubeCluster(api), system_clock, settings, PostgresStore(pool) if pool else None)
     ready, halt = asyncio.Event(), asyncio.Event()
     try:
         async with serve_health(settings, operator, ready):
@@ -140,6 +160,8 @@ async def serve(settings: Settings) -> None:
             for task in done:
                 task.result()
     finally:
+        if pool is not None:
+            await pool.close()
         await api.close()
         logger.info("stopped")
 

@@ -26,6 +26,7 @@ class FakeCluster:
         self.calls: list[tuple[str, str]] = []
         self._faults: dict[str, list[ApiError]] = defaultdict(list)
         self._serial = itertools.count(100)
+        self._created = itertools.count()
 
     def fail(self, method: str, *errors: ApiError) -> None:
         """Let the next calls of a method fail, one error each."""
@@ -95,7 +96,8 @@ class FakeCluster:
         if (kind, name) in self.objects:
             raise AlreadyExists(f"{name} exists", status=409)
         body = copy.deepcopy(manifest)
-        body["metadata"] |= {"uid": f"uid-{self._version()}", "resourceVersion": self._version()}
+        body["metadata"] |= {"uid": f"uid-{self._version()}", "resourceVersion": self._version(), "generation": 1,
+                             "creationTimestamp": f"2026-01-31T08:00:{next(self._created) % 60:02}Z"}  # fmt: skip
         self.objects[kind, name] = body
         return copy.deepcopy(body)
 
@@ -132,6 +134,73 @@ class FakeCluster:
     async def patch_result_status(self, namespace: str, name: str, status: Body) -> None:
         self._call("patch_result_status", name)
         self._object("JobResult", name)["status"] = status
+
+    async def list_results(self, namespace: str, execution_uid: str) -> list[Body]:
+        self._call("list_results", execution_uid)
+        found = (body for (kind, _), body in self.objects.items() if kind == "JobResult")
+        return [copy.deepcopy(b) for b in found if b["spec"]["executionUid"] == execution_uid]
+
+    # Checkpoints
+
+    async def get_checkpoint(self, namespace: str, name: str) -> Body:
+        self._call("get_checkpoint", name)
+        return copy.deepcopy(self._object("Checkpoint", name))
+
+    async def list_checkpoints(self, namespace: str) -> list[Body]:
+        self._call("list_checkpoints", namespace)
+        return [copy.deepcopy(b) for (kind, _), b in self.objects.items() if kind == "Checkpoint"]
+
+    async def write_checkpoint_status(
+        self, namespace: str, name: str, uid: str, resource_version: str, status: Body
+    ) -> str:
+        self._call("write_checkpoint_status", name)
+        body = self._at_version("Checkpoint", name, {"uid": uid, "resourceVersion": resource_version})
+        body["status"] = copy.deepcopy(status)
+        body["metadata"]["resourceVersion"] = self._version()
+        return str(body["metadata"]["resourceVersion"])
+
+    async def patch_checkpoint(self, namespace: str, name: str, patch: Body, *, status: bool = False) -> Body:
+        self._call("patch_checkpoint", name)
+        body = self._at_version("Checkpoint", name, patch["metadata"])
+        meta = body["metadata"]
+        if "finalizers" in patch["metadata"]:
+            meta["finalizers"] = patch["metadata"]["finalizers"]
+        body["status"] = body.get("status", {}) | patch.get("status", {})
+        meta["resourceVersion"] = self._version()
+        self._let_go(name)
+        return {"metadata": copy.deepcopy(meta)}
+
+    async def delete_checkpoint(self, namespace: str, name: str, uid: str, resource_version: str) -> None:
+        self._call("delete_checkpoint", name)
+        wanted = {"uid": uid, "resourceVersion": resource_version}
+        meta = self._at_version("Checkpoint", name, wanted)["metadata"]
+        meta |= {"deletionTimestamp": "2026-01-31T09:00:00Z", "resourceVersion": self._version()}
+        self._let_go(name)
+
+    def _let_go(self, name: str) -> None:
+        meta = self.objects["Checkpoint", name]["metadata"]
+        if "deletionTimestamp" in meta and not meta.get("finalizers"):
+            del self.objects["Checkpoint", name]
+
+    def _at_version(self, kind: str, name: str, wanted: Mapping[str, Any]) -> Body:
+        body = self._object(kind, name)
+        if any(wanted.get(key) not in (None, body["metadata"][key]) for key in ("uid", "resourceVersion")):
+            raise Conflict("another UID or version", status=409)
+        return body
+
+    async def get_namespace_uid(self, name: str) -> str:
+        self._call("get_namespace_uid", name)
+        return f"uid-of-namespace-{name}"
+
+    async def list_config_maps(self, namespace: str, selector: str) -> list[Body]:
+        self._call("list_config_maps", selector)
+        label = selector.split("=")[0]
+        found = (body for (kind, _), body in self.objects.items() if kind == "ConfigMap")
+        return [copy.deepcopy(b) for b in found if label in (b["metadata"].get("labels") or {})]
+
+    async def delete_config_map(self, namespace: str, name: str, uid: str) -> None:
+        self._call("delete_config_map", name)
+        del self.objects["ConfigMap", name]
 
     async def newest_warning(self, namespace: str, uid: str) -> tuple[str, str]:
         self._call("newest_warning", uid)

@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from cairn import names
-from cairn.config import Settings
+from cairn.config import Settings, variable
 from cairn.core import conditions, outputs
 from cairn.core.parse import parse
 
@@ -124,9 +124,10 @@ def test_every_condition_type_is_named() -> None:
 
 
 def test_the_settings_are_documented_with_their_defaults() -> None:
-    rows = re.findall(r"^\| `(CAIRN_\w+)` \| (\S+) \|", _text(ROOT / "docs" / "operations.md"), re.MULTILINE)
-    fields = {f"CAIRN_{name.upper()}": field.default for name, field in Settings.model_fields.items()}
-    fields["CAIRN_NAMESPACES"] = "all"
+    table = _text(ROOT / "docs" / "operations.md")
+    rows = re.findall(r"^\| `(CAIRN_\w+|DATABASE_URL)` \| (\S+) \|", table, re.MULTILINE)
+    fields = {variable(name): field.default for name, field in Settings.model_fields.items()}
+    fields |= {"CAIRN_NAMESPACES": "all", "CAIRN_HOME_NAMESPACE": "own", "DATABASE_URL": "none"}
     assert dict(rows) == {name: str(default) for name, default in fields.items()}
 
 

@@ -1,0 +1,56 @@
+"""Deletes that the database does not know of yet: each is an object in the operator's own namespace until it does.
+
+The namespace of a checkpoint may be gone by then, so it cannot be kept there. One object a delete: creating it again
+does nothing, and no two writers meet.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+
+from cairn import names
+from cairn.core.checkpoint import objects
+from cairn.core.checkpoint.state import Grave
+from cairn.errors import AlreadyExists, Gone, Refused, Rejected
+from cairn.ports import Clock, Cluster, Rows
+
+logger = logging.getLogger(__name__)
+
+
+class Farewells:
+    """Remembers deletes, and carries them out later."""
+
+    def __init__(self, cluster: Cluster, home: str, clock: Clock) -> None:
+        self._cluster = cluster
+        self._home = home
+        self._clock = clock
+        self.any = True  # whether there may be remembered ones; at the start nobody knows
+
+    async def remember(self, grave: Grave) -> None:
+        """Keep a delete until the database is there. Raises Unavailable; what is refused for good is only logged."""
+        name = "cairn-delete-" + hashlib.sha256(f"{grave.namespace_uid} {grave.id}".encode()).hexdigest()[:16]
+        try:
+            await self._cluster.create(objects.remembered(grave, self._home, name))
+        except AlreadyExists:
+            pass
+        except (Refused, Rejected, Gone) as error:
+            # Better a row too many, which is listed and can be deleted, than an object that can never go.
+            logger.error("the delete of checkpoint %s cannot be remembered, its row stays: %s", grave.id, error)
+            return
+        self.any = True
+        logger.warning("the database is away: the delete of checkpoint %s is remembered in %s/%s", grave.id,
+                       self._home, name)  # fmt: skip
+
+    async def carry_out(self, rows: Rows) -> int:
+        """Carry out what was remembered; how many there were. Raises StoreError, and the errors of the API."""
+        found = await self._cluster.list_config_maps(self._home, f"{names.LABEL_REMEMBERED}=true")
+        for body in found:
+            await rows.bury(objects.remembered_grave(body))
+            meta = body["metadata"]
+            try:
+                await self._cluster.delete_config_map(self._home, meta["name"], meta["uid"])
+            except Gone:
+                pass
+        self.any = False
+        return len(found)

@@ -1,0 +1,273 @@
+"""The checkpoints of each execution, one lane a name: made, taken, retired, outlived, said farewell to.
+
+Rules:
+- Level-triggered like the loop: every event, request and timer leads to the same `look`, which does what is next.
+- One lane is worked on by one worker, so the chain of an execution has one end. A second operator is fenced off by
+  the version that every write names; its checkpoint then has the other one's as parent, or the same one's: both verify.
+- The object first: taken means that the object's status holds the state. The row follows through the outbox. Only a
+  state too large for an object reaches the row first, and is Ready when it is there.
+- Nothing here holds an execution up, but for the critical job that waits for its checkpoint.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from datetime import datetime, timedelta
+
+from cairn import names
+from cairn.app import metrics
+from cairn.app.checkpoints.archive import Archive
+from cairn.app.checkpoints.lifetimes import Lifetimes
+from cairn.app.checkpoints.outbox import Outbox, reason_of
+from cairn.app.checkpoints.taking import Cut, cut, label_of
+from cairn.app.checkpoints.views import CheckpointViews, Lane, lane_of
+from cairn.app.events import EventWriter
+from cairn.app.queue import WorkQueue
+from cairn.app.views import ExecutionView, Views
+from cairn.core.actions import Note, TakeCheckpoint
+from cairn.core.checkpoint import objects
+from cairn.core.checkpoint.book import Pending
+from cairn.core.checkpoint.objects import CheckpointObject
+from cairn.core.checkpoint.state import Parent, Stored
+from cairn.core.checkpoint.trigger import Trigger
+from cairn.core.naming import checkpoint_id
+from cairn.core.observed import Refusal
+from cairn.errors import AlreadyExists, ApiError, CannotSave, Conflict, Gone, StoreError
+from cairn.ports import Clock, Cluster
+
+logger = logging.getLogger(__name__)
+
+_CAUSES = {
+    Trigger.JOB_COMPLETED: "jobs", Trigger.LEVEL_COMPLETED: "levels", Trigger.BEFORE_CRITICAL: "jobs",
+    Trigger.TIME_BASED: "at", Trigger.MANUAL: "pause",
+}  # fmt: skip
+_NOTE_LIMIT = 4000
+_AGAIN = 2.0  # seconds between tries to reach the database with a state that no object can hold
+
+
+class Keeper:
+    """Brings Checkpoint objects forward."""
+
+    def __init__(
+        self, cluster: Cluster, views: Views, archive: Archive, outbox: Outbox, clock: Clock, events: EventWriter,
+        limit: int,
+    ) -> None:  # fmt: skip
+        self._cluster = cluster
+        self._views = views
+        self._checkpoints: CheckpointViews = views.checkpoints
+        self._archive = archive
+        self._outbox = outbox
+        self._clock = clock
+        self._events = events
+        self._limit = limit  # what an object may hold of a state
+        self._wanted: dict[Lane, dict[str, tuple[ExecutionView, Pending]]] = {}
+        self._lifetimes = Lifetimes(cluster, views, clock, events)
+        self.queue: WorkQueue[Lane] = WorkQueue(self.look, workers=8)
+        self.settled: Callable[[str], None] = lambda uid: None  # told of executions whose checkpoints have changed
+
+    # --- What leads to a look
+
+    def request(self, view: ExecutionView, action: TakeCheckpoint) -> None:
+        """An execution has decided on a checkpoint; the state to be saved is the one it is stored with."""
+        lane = Lane(view.key.namespace, view.key.name)
+        self._wanted.setdefault(lane, {}).setdefault(action.pending.name, (view, action.pending))
+        self.queue.add(lane)
+
+    def consider(self, seen: CheckpointObject) -> None:
+        """A checkpoint was created or has changed."""
+        self.queue.add(lane_of(seen))
+
+    def gone(self, seen: CheckpointObject) -> None:
+        """A checkpoint was deleted, and let go. By whom, only the API server's audit log knows."""
+        if seen.uid in self._lifetimes.removed:
+            self._lifetimes.removed.discard(seen.uid)
+            return
+        view = self._views.execution(seen.execution_uid)
+        about = view.execution.identity if view else seen.identity
+        row = ", and its row" if seen.guarded or self._outbox.configured else ""
+        self._events.write(about, [Note("CheckpointDeleted", f"checkpoint {seen.name} was deleted{row}: {seen.label}")])
+
+    # --- One look
+
+    async def look(self, lane: Lane) -> float | None:
+        """Do what is next for every checkpoint of a lane; returns in how many seconds to look again, if at all."""
+        wanted = self._wanted.pop(lane, {})
+        try:
+            for name, (view, pending) in wanted.items():
+                await self._make(view, name, pending)
+        except ApiError:
+            self._wanted[lane] = wanted | self._wanted.get(lane, {})
+            raise
+        waits = [await self._forward(seen, wanted.get(seen.name)) for seen in self._checkpoints.lane(lane)]
+        waits.append(await self._lifetimes.look(lane))
+        return min((w for w in waits if w is not None), default=None)
+
+    async def _forward(self, seen: CheckpointObject, wanted: tuple[ExecutionView, Pending] | None) -> float | None:
+        try:
+            if seen.deleting:
+                await self._outbox.farewell(seen)
+                return None
+            if not seen.is_settled:
+                return await self._take(seen, wanted[0] if wanted else None)
+            self._outbox.add(seen)
+        except (Conflict, Gone):
+            return await self._read_again(seen)
+        return None
+
+    async def _read_again(self, seen: CheckpointObject) -> float | None:
+        try:
+            body = await self._cluster.get_checkpoint(seen.namespace, seen.name)
+        except Gone:
+            self._checkpoints.forget(seen.uid)
+            return None
+        if body["metadata"]["uid"] != seen.uid:
+            self._checkpoints.forget(seen.uid)
+        self._checkpoints.see(body)
+        return 0.0
+
+    # --- Making and taking
+
+    async def _make(self, view: ExecutionView, name: str, pending: Pending) -> None:
+        """Create the object of a decided checkpoint; a taken name means that it was created before."""
+        causes = ", ".join(pending.causes) + (f" and {pending.more} more" if pending.more else "")
+        notes = {_CAUSES[pending.trigger]: causes[:_NOTE_LIMIT]} if causes else {}
+        identity, refused = view.execution.identity, self._views.seen(view.key.uid).refused
+        body = objects.manifest(
+            identity, name, pending.trigger, pending.label, notes, guarded=self._outbox.configured
+        )  # fmt: skip
+        try:
+            made = await self._cluster.create(body)
+        except AlreadyExists:
+            made = await self._cluster.get_checkpoint(identity.namespace, name)
+        except ApiError as error:
+            refused[name] = Refusal(names.LAUNCH_REFUSED, str(error), self._clock())
+            raise
+        refused.pop(name, None)
+        self._checkpoints.see(made)
+
+    async def _take(self, seen: CheckpointObject, view: ExecutionView | None) -> float | None:
+        """Save the state of its execution in a checkpoint, or say why it cannot be saved."""
+        view = view or await self._live(seen)
+        if view is None:
+            text = f"there is no execution {seen.execution} in namespace {seen.namespace}"
+            await self._fail(seen, names.EXECUTION_NOT_FOUND, text)
+            return None
+        if seen.execution_uid and seen.execution_uid != view.key.uid:
+            text = f"the execution {seen.execution} it was made for is gone; another one has its name"
+            await self._fail(seen, names.EXECUTION_NOT_FOUND, text)
+            return None
+        try:
+            with metrics.CHECKPOINT_SECONDS.time():
+                label = label_of(seen, self._parent(seen, view.key.uid), self._moment(seen, view))
+                found = await cut(view, label, self._archive, limit=self._limit)
+        except CannotSave as error:
+            await self._fail(seen, error.reason, str(error), view)
+            return None
+        except (ApiError, StoreError):
+            raise
+        except Exception as error:  # a bug must cost this checkpoint, not the execution
+            logger.exception("%s/%s: its state cannot be written down", seen.namespace, seen.name)
+            await self._fail(seen, names.SERIALIZATION_FAILED, type(error).__name__, view)
+            return None
+        if found.taken.state is None:
+            return await self._take_large(seen, view, found)
+        await self._ready(seen, view, found, self._outbox.promise)
+        return None
+
+    def _moment(self, seen: CheckpointObject, view: ExecutionView) -> datetime:
+        """Now, or just after the parent: ids of one execution sort in the order in which they were given."""
+        now = self._clock()
+        newest = self._newest(seen, view.key.uid)
+        if newest is not None and checkpoint_id(now, seen.uid) <= newest.id and newest.taken_at is not None:
+            return max(now, newest.taken_at + timedelta(milliseconds=1))
+        return now
+
+    def _newest(self, seen: CheckpointObject, uid: str) -> CheckpointObject | None:
+        found = self._checkpoints.of_execution(seen.namespace, seen.execution, uid).values()
+        return max((c for c in found if c.is_ready and c.uid != seen.uid), key=lambda c: c.id, default=None)
+
+    def _parent(self, seen: CheckpointObject, uid: str) -> Parent | None:
+        newest = self._newest(seen, uid)
+        return Parent(newest.id, newest.digest) if newest else None
+
+    async def _live(self, seen: CheckpointObject) -> ExecutionView | None:
+        """The execution as it is stored now: whoever creates a checkpoint finds in it what they did before."""
+        try:
+            body = await self._cluster.get_execution(seen.namespace, seen.execution)
+        except Gone:
+            return None
+        self._views.see_execution(body)
+        return self._views.execution(body["metadata"]["uid"])
+
+    async def _ready(self, seen: CheckpointObject, view: ExecutionView, found: Cut,
+                     stored: tuple[bool, str, str]) -> None:  # fmt: skip
+        now = self._clock()
+        metrics.CHECKPOINTS.labels(seen.trigger.value, "ready").inc()
+        metrics.CHECKPOINT_BYTES.inc(found.content.size)
+        status = objects.ready_status(found.taken, stored, generation=seen.generation, now=now)
+        written = await self._write(seen, status)
+        identity = view.execution.identity
+        note = Note("CheckpointTaken", f"checkpoint {seen.name} ({seen.trigger}): {found.taken.label.name}")
+        self._events.write(identity, [note])
+        if not stored[0]:
+            tenant = await self._outbox.tenant(seen.namespace) if self._outbox.configured else ""
+            self._outbox.add(written, Stored(found.taken.summary(written, tenant), found.content))
+        self._settled(written)
+
+    async def _take_large(self, seen: CheckpointObject, view: ExecutionView, found: Cut) -> float | None:
+        """A state that only the database can hold: the id, then the row, then Ready."""
+        size = f"{found.content.size // 1000} KB of state are too much for an object"
+        if not self._outbox.configured:
+            text = f"{size}, even compressed, and there is no database"
+            await self._fail(seen, names.CHECKPOINT_TOO_LARGE, text, view)
+            return None
+        if not seen.id:
+            seen = await self._bind(seen, found, names.NOT_STORED_YET, f"{size}: it is being written to the database")
+        seen = await self._outbox.guard(seen)
+        try:
+            row = await self._outbox.find(seen)  # written before a crash, perhaps
+            if row is None:
+                row = Stored(found.taken.summary(seen, await self._outbox.tenant(seen.namespace)), found.content)
+                await self._outbox.put_now(row)
+        except StoreError as error:
+            reason, text = reason_of(error), f"{size}, and the database does not take it: {error}"
+            if seen.ready[0] != reason:
+                logger.error("checkpoint %s/%s: %s", seen.namespace, seen.name, text)
+                await self._bind(seen, found, reason, text)
+            return _AGAIN
+        stored = (True, names.STORED, "only the database holds the state")
+        await self._ready(seen, view, Cut(found.taken.adopted(row.checkpoint), row.content), stored)
+        return None
+
+    async def _bind(self, seen: CheckpointObject, found: Cut, reason: str, text: str) -> CheckpointObject:
+        status = objects.bound_status(
+            found.taken, generation=seen.generation, now=self._clock(), reason=reason, message=text
+        )  # fmt: skip
+        return await self._write(seen, status)
+
+    async def _fail(self, seen: CheckpointObject, reason: str, message: str,
+                    view: ExecutionView | None = None) -> None:  # fmt: skip
+        uid = view.key.uid if view else seen.execution_uid
+        status = objects.failed_status(
+            reason, message, generation=seen.generation, execution_uid=uid, now=self._clock()
+        )  # fmt: skip
+        metrics.CHECKPOINTS.labels(seen.trigger.value, "failed").inc()
+        logger.error("checkpoint %s/%s failed: %s: %s", seen.namespace, seen.name, reason, message)
+        written = await self._write(seen, status)
+        identity = view.execution.identity if view else seen.identity
+        self._events.write(identity, [Note("CheckpointFailed", f"checkpoint {seen.name}: {reason}: {message}", True)])
+        self._settled(written)
+
+    async def _write(self, seen: CheckpointObject, status: objects.Body) -> CheckpointObject:
+        version = await self._cluster.write_checkpoint_status(
+            seen.namespace, seen.name, seen.uid, seen.resource_version, status
+        )  # fmt: skip
+        written = objects.after_write(seen, version, status)
+        self._checkpoints.wrote(written)
+        return written
+
+    def _settled(self, written: CheckpointObject) -> None:
+        if written.execution_uid:
+            self.settled(written.execution_uid)
+        self.queue.add(lane_of(written))  # retention follows

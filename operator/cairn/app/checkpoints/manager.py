@@ -1,0 +1,123 @@
+"""Checkpoints for programs: create, get, list, delete, count, and what retention would do.
+
+Rules:
+- Creating one means creating its object, and waiting for what the operator makes of it; so there is one way to take
+  a checkpoint, whoever asks.
+- Reads come from the database while it answers, since it also has what has no object any more; else from the objects.
+- Deleting means deleting the object, whose finalizer sees to the row; only a row without an object is deleted itself.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+
+from cairn import names
+from cairn.app.checkpoints.lifetimes import retired
+from cairn.app.views import Views
+from cairn.core.checkpoint import objects
+from cairn.core.checkpoint.objects import CheckpointObject
+from cairn.core.checkpoint.retention import Retired
+from cairn.core.checkpoint.state import Stored
+from cairn.core.checkpoint.trigger import Trigger
+from cairn.core.naming import checkpoint_name
+from cairn.errors import AlreadyExists, CannotSave, StoreUnavailable
+from cairn.ports import CheckpointStore, Clock, Cluster, Page, Query, Stats
+
+logger = logging.getLogger(__name__)
+
+_LOOKS = (0.02, 0.05, 0.1, 0.2, 0.5)  # seconds between looks at a new one; the last one repeats
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """A checkpoint that somebody asks for."""
+
+    namespace: str
+    execution: str
+    key: str  # the same key makes the same object: asking twice takes one checkpoint
+    name: str = ""
+    metadata: Mapping[str, str] = field(default_factory=dict)
+    created_by: str | None = None
+
+
+class CheckpointManager:
+    """What the ways in share."""
+
+    def __init__(self, cluster: Cluster, store: CheckpointStore, rows: CheckpointStore | None, clock: Clock) -> None:
+        self._cluster = cluster
+        self._objects = store
+        self._rows = rows
+        self._clock = clock
+
+    async def create(self, wish: Wish, *, seconds: float = 30) -> CheckpointObject:
+        """Take a checkpoint now, and wait until it is Ready.
+
+        Raises CannotSave with the reason of the condition, TimeoutError if there is no answer within so many seconds
+        (it is taken when an operator is there again), and the errors of the API.
+        """
+        name = checkpoint_name(wish.execution, wish.namespace, Trigger.MANUAL, wish.key)
+        body: objects.Body = {
+            "apiVersion": names.API_VERSION, "kind": names.CHECKPOINT_KIND,
+            "metadata": {"name": name, "namespace": wish.namespace},
+            "spec": {"executionRef": {"name": wish.execution}, "metadata": dict(wish.metadata)},
+        }  # fmt: skip
+        body["spec"] |= {k: v for k, v in {"name": wish.name, "createdBy": wish.created_by}.items() if v}
+        try:
+            await self._cluster.create(body)
+        except AlreadyExists:
+            logger.debug("checkpoint %s was asked for before", name)
+        async with asyncio.timeout(seconds):
+            return await self._settled(wish.namespace, name)
+
+    async def _settled(self, namespace: str, name: str) -> CheckpointObject:
+        looks = 0
+        while True:
+            seen = objects.view(await self._cluster.get_checkpoint(namespace, name))
+            if seen.is_failed:
+                raise CannotSave(*seen.ready)
+            if seen.is_ready:
+                return seen
+            await asyncio.sleep(_LOOKS[min(looks, len(_LOOKS) - 1)])
+            looks += 1
+
+    async def get(self, tenants: Collection[str], id: str) -> Stored | None:
+        """A checkpoint with what it holds, checked. Raises Unreadable, and the errors of the API."""
+        try:
+            found = await self._rows.get(tenants, id) if self._rows else None
+        except StoreUnavailable:
+            found = None
+        return found or await self._objects.get(tenants, id)
+
+    async def list(self, query: Query) -> Page:
+        """Those that a query asks for, newest first."""
+        try:
+            return await (self._rows or self._objects).list(query)
+        except StoreUnavailable:
+            return await self._objects.list(query)
+
+    async def stats(self, tenants: Collection[str], execution_uid: str | None = None) -> Stats:
+        """How many there are, and of what kind."""
+        try:
+            return await (self._rows or self._objects).stats(tenants, execution_uid)
+        except StoreUnavailable:
+            return await self._objects.stats(tenants, execution_uid)
+
+    async def delete(self, tenants: Collection[str], id: str) -> bool:
+        """Delete a checkpoint; whether it was there. Raises StoreError, and the errors of the API."""
+        if await self._objects.delete(tenants, id):
+            return True
+        return bool(self._rows and await self._rows.delete(tenants, id))
+
+    async def due(self, namespace: str, execution: str) -> tuple[Retired, ...]:
+        """What retention would remove now, and why: the dry run. Raises Gone if there is no such execution."""
+        views = Views()
+        body = await self._cluster.get_execution(namespace, execution)
+        views.see_execution(body)
+        view = views.execution(body["metadata"]["uid"])
+        assert view is not None
+        every = map(objects.view, await self._cluster.list_checkpoints(namespace))
+        found = [c for c in every if c.execution_uid == view.key.uid and c.is_settled and not c.deleting]
+        return retired(view.execution, found, (), self._clock())

@@ -1,0 +1,85 @@
+"""The Checkpoint objects that have been seen, without the states they hold; newest wins, as in `app.views`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from cairn.core.checkpoint import objects
+from cairn.core.checkpoint.objects import CheckpointObject
+
+
+@dataclass(frozen=True, slots=True)
+class Lane:
+    """The checkpoints of one execution's name: worked on one after the other, so that their chain has one end."""
+
+    namespace: str
+    execution: str
+
+    def __str__(self) -> str:
+        return f"checkpoints of {self.namespace}/{self.execution}"
+
+
+def lane_of(seen: CheckpointObject) -> Lane:
+    """The lane that a checkpoint is worked on in."""
+    return Lane(seen.namespace, seen.execution)
+
+
+class CheckpointViews:
+    """Everything seen, by lane and by UID."""
+
+    def __init__(self) -> None:
+        self._by_uid: dict[str, CheckpointObject] = {}
+        self._lanes: dict[Lane, set[str]] = {}
+
+    def see(self, body: Mapping[str, Any]) -> CheckpointObject | None:
+        """Take in an object as an event or an answer shows it; None where that is nothing new."""
+        return self.wrote(objects.view(body))
+
+    def wrote(self, seen: CheckpointObject) -> CheckpointObject | None:
+        """Take in an object as an own write has left it."""
+        old = self._by_uid.get(seen.uid)
+        if old is not None and int(old.resource_version) >= int(seen.resource_version):
+            return None
+        self._by_uid[seen.uid] = seen
+        self._lanes.setdefault(lane_of(seen), set()).add(seen.uid)
+        return seen
+
+    def forget(self, uid: str) -> CheckpointObject | None:
+        """The object is gone; what it was."""
+        seen = self._by_uid.pop(uid, None)
+        if seen is not None:
+            lane = lane_of(seen)
+            self._lanes[lane].discard(uid)
+            if not self._lanes[lane]:
+                del self._lanes[lane]
+        return seen
+
+    def get(self, uid: str) -> CheckpointObject | None:
+        """The object with that UID."""
+        return self._by_uid.get(uid)
+
+    def lane(self, lane: Lane) -> list[CheckpointObject]:
+        """The checkpoints of a lane, in the order in which they were created."""
+        found = (self._by_uid[uid] for uid in self._lanes.get(lane, ()))
+        return sorted(found, key=lambda c: (c.id or "~", c.created_at, c.name))
+
+    def of_execution(self, namespace: str, name: str, uid: str) -> dict[str, CheckpointObject]:
+        """The checkpoints that are bound to an execution, by name."""
+        uids = self._lanes.get(Lane(namespace, name), ())
+        return {c.name: c for c in map(self._by_uid.__getitem__, uids) if c.execution_uid == uid}
+
+    def any_in(self, namespace: str) -> bool:
+        """Whether there are checkpoints in a namespace."""
+        return any(lane.namespace == namespace for lane in self._lanes)
+
+    def lanes(self) -> list[Lane]:
+        """All lanes."""
+        return list(self._lanes)
+
+    def __iter__(self) -> Iterator[CheckpointObject]:
+        return iter(list(self._by_uid.values()))
+
+    def __len__(self) -> int:
+        return len(self._by_uid)
