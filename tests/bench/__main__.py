@@ -18,9 +18,12 @@ from pathlib import Path
 from typing import Any
 
 import cluster
-from bench import scripts
+from bench import checkpoints, scripts
 from bench.figures import Figure, table, write
 from cairn.adapters.kube.api import Api, connect
+from cairn.adapters.postgres.pool import OPERATOR, Pool
+from cairn.adapters.postgres.store import PostgresStore
+from support.postgres import PostgresServer, name_of
 
 ROOT = Path(__file__).resolve().parents[2]
 EXECUTIONS = "/apis/cairn.dev/v1alpha1/namespaces/{}/dagexecutions"
@@ -73,7 +76,9 @@ async def run_execution(api: Api, spec: Body) -> tuple[float, Body]:
 @contextmanager
 def operator(kubeconfig: Path) -> Iterator[None]:
     """The operator as a process of its own, as users run it."""
-    environment = os.environ | {"KUBECONFIG": str(kubeconfig), "CAIRN_HEALTH_PORT": "0", "CAIRN_LOG_LEVEL": "WARNING"}
+    environment = os.environ | {
+        "KUBECONFIG": str(kubeconfig), "CAIRN_HEALTH_PORT": "0", "CAIRN_LOG_LEVEL": "WARNING", "DATABASE_URL": "",
+    }  # fmt: skip
     log = (ROOT / "build" / "logs").joinpath("bench-operator.log")
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("w") as out:
@@ -130,7 +135,7 @@ async def measure_500(api: Api) -> list[Figure]:
 
 
 async def measure(kubeconfig: Path, *, quick: bool) -> list[Figure]:
-    """Everything that is measured."""
+    """What an operator does with whole executions."""
     api = await connect(str(kubeconfig))
     try:
         await run_execution(api, chain(1))  # the operator is up and warm
@@ -139,17 +144,37 @@ async def measure(kubeconfig: Path, *, quick: bool) -> list[Figure]:
         await api.close()
 
 
+async def measure_checkpoints(kubeconfig: Path, server: PostgresServer, *, quick: bool) -> list[Figure]:
+    """What a checkpoint costs; no operator runs meanwhile."""
+    url = server.migrated()
+    api, pool = await connect(str(kubeconfig)), Pool(url, OPERATOR)
+    await pool.open()
+    try:
+        admin = server.url(name_of(url))
+        return await checkpoints.measure(api, PostgresStore(pool), url, admin, await new_namespace(api), quick=quick)
+    finally:
+        await pool.close()
+        await api.close()
+
+
 def main() -> None:
     """Start the cluster, measure, print, keep."""
     parser = argparse.ArgumentParser(prog="bench", description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="one round instead of three")
-    quick = parser.parse_args().quick
-    there = cluster.start("fake", "bench")
+    parser.add_argument("--quick", action="store_true", help="fewer rounds")
+    parser.add_argument("--only", choices=["checkpoints", "executions"], help="not everything")
+    given = parser.parse_args()
+    figures: list[Figure] = []
+    there, server = cluster.start("fake", "bench"), PostgresServer().start()
     try:
         there.kubectl.run("apply", "--server-side", "-f", str(ROOT / "crds"))
-        with operator(there.kubeconfig):
-            figures = asyncio.run(measure(there.kubeconfig, quick=quick))
+        there.kubectl.run("wait", "--for=condition=Established", "--timeout=30s", "-f", str(ROOT / "crds"))
+        if given.only != "executions":
+            figures += asyncio.run(measure_checkpoints(there.kubeconfig, server, quick=given.quick))
+        if given.only != "checkpoints":
+            with operator(there.kubeconfig):
+                figures += asyncio.run(measure(there.kubeconfig, quick=given.quick))
     finally:
+        server.remove()
         cluster.stop(there)
     write(figures, ROOT / "build" / "bench.json")
     print(table(figures))

@@ -36,9 +36,9 @@ def write(figures: Sequence[Figure], path: Path) -> None:
 
 def table(figures: Sequence[Figure]) -> str:
     """The figures as lines of text."""
-    lines = [f"{'name':<12} {'value':>10} {'unit':<8} {'baseline':>10} {'ratio':>8}  note"]
+    lines = [f"{'name':<22} {'value':>10} {'unit':<8} {'baseline':>10} {'ratio':>8}  note"]
     for f in figures:
         baseline = f"{f.baseline:.3f}" if f.baseline is not None else "-"
         ratio = f"{f.ratio:.3f}" if f.ratio is not None else "-"
-        lines.append(f"{f.name:<12} {f.value:>10.3f} {f.unit:<8} {baseline:>10} {ratio:>8}  {f.note}")
+        lines.append(f"{f.name:<22} {f.value:>10.3f} {f.unit:<8} {baseline:>10} {ratio:>8}  {f.note}")
     return "\n".join(lines)

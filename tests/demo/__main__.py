@@ -10,6 +10,7 @@ from types import FrameType
 
 from cluster import ClusterError, providers
 from demo import steps
+from demo.database import Database
 from demo.errors import DemoError
 from demo.operator_process import OperatorProcess
 from demo.screens import Screen, screen
@@ -20,7 +21,7 @@ _INTERRUPTED = 130
 def _up(shown: Screen) -> int:
     operator = OperatorProcess(steps.CLUSTER)
     try:
-        steps.run(shown, operator)
+        steps.run(shown, operator, Database(steps.CLUSTER))
     except KeyboardInterrupt:
         shown.say("\nInterrupted. What runs keeps running: `make demo` begins anew, `make demo-down` removes it.")
         return _INTERRUPTED
@@ -38,11 +39,12 @@ def _up(shown: Screen) -> int:
 def _down(shown: Screen) -> int:
     try:
         OperatorProcess(steps.CLUSTER).stop()
+        Database(steps.CLUSTER).stop()
         providers.stop(steps.CLUSTER)
     except ClusterError as error:
         shown.say(f"error: {error}")
         return 1
-    shown.say("The operator and the cluster are gone; the logs are in build/logs/demo.")
+    shown.say("The operator, its database and the cluster are gone; the logs are in build/logs/demo.")
     return 0
 
 

@@ -28,12 +28,14 @@ class OperatorProcess:
         """Where its log lies, as seen from the checkout."""
         return str(self._processes.log(_NAME).relative_to(CHECKOUT))
 
-    def start(self, cluster: Cluster) -> None:
+    def start(self, cluster: Cluster, database_url: str) -> None:
         """Start it, in place of one that an earlier demo has left, and wait until it watches the cluster."""
         self.stop()
         port = free_ports([_NAME])[_NAME]
         settings = {
             "KUBECONFIG": str(cluster.kubeconfig),
+            "DATABASE_URL": database_url,
+            "CAIRN_SWEEP_SECONDS": "5",
             "CAIRN_LOG_FORMAT": "json",
             "CAIRN_HEALTH_PORT": str(port),
         }

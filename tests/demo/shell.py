@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from cluster.layout import CHECKOUT
@@ -16,12 +16,13 @@ from demo.screens import Screen
 class Shell:
     """A shell in the checkout whose kubectl is the demo's and talks to the demo's cluster."""
 
-    def __init__(self, kubeconfig: Path, programs: Path, screen: Screen) -> None:
+    def __init__(self, kubeconfig: Path, programs: Sequence[Path], screen: Screen, **environment: str) -> None:
         self._screen = screen
         self._environment: Mapping[str, str] = {
             **without_proxies(os.environ),
             "KUBECONFIG": str(kubeconfig),
-            "PATH": f"{programs}{os.pathsep}{os.environ.get('PATH', os.defpath)}",
+            "PATH": os.pathsep.join([*map(str, programs), os.environ.get("PATH", os.defpath)]),
+            **environment,
         }
 
     def run(self, command: str) -> str:

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import itertools
 import json
+import sys
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 from cluster import Cluster, images, providers
-from demo import checks
+from demo import checkpoints, checks
+from demo.database import Database
 from demo.errors import DemoError
 from demo.execution import Execution
 from demo.operator_process import OperatorProcess
@@ -36,20 +39,28 @@ class Stage:
     screen: Screen
     shell: Shell
     operator: OperatorProcess
+    database: Database
 
 
-def run(screen: Screen, operator: OperatorProcess) -> None:
+def run(screen: Screen, operator: OperatorProcess, database: Database) -> None:
     """The whole demo; raises DemoError where something is not as it should be."""
     cluster = _cluster(screen)
-    stage = Stage(screen, Shell(cluster.kubeconfig, cluster.bin, screen), operator)
+    database.begin_anew()
+    programs = (cluster.bin, database.programs, Path(sys.executable).parent)
+    shell = Shell(cluster.kubeconfig, programs, screen, DATABASE_URL=database.url)
+    stage = Stage(screen, shell, operator, database)
     _install(stage, cluster)
     _apply(stage)
     with Watch(stage.shell, NAME) as watch:
         patched, at_patch = _pause(stage, watch)
         drained = datetime.now(UTC)
         _hold(stage, watch, at_patch)
+        checkpoints.of_the_pause(screen, stage.shell, NAME)
+        checkpoints.without_database(screen, stage.database)
         resumed = _resume(stage, watch)
     _verify(stage, checks.Hold(patched, drained, resumed))
+    checkpoints.caught_up(screen, stage.shell, stage.database)
+    checkpoints.read_back(screen, stage.shell, stage.database)
     _results(stage)
     _next(stage)
 
@@ -73,7 +84,9 @@ def _install(stage: Stage, cluster: Cluster) -> None:
     stage.shell.run("kubectl wait --for=condition=Established --timeout=60s -f crds/")
     # The API server refuses pods that are not restricted from here on.
     stage.shell.run("kubectl label namespace default pod-security.kubernetes.io/enforce=restricted --overwrite")
-    stage.operator.start(cluster)
+    stage.screen.say("Postgres, for checkpoints as rows, runs beside the cluster too. Its tables:")
+    stage.shell.run("cairn migrate")
+    stage.operator.start(cluster, stage.database.url)
     stage.screen.say(f"The operator runs beside the cluster (pid {stage.operator.pid}, log {stage.operator.log}).")
 
 
@@ -81,6 +94,8 @@ def _apply(stage: Stage) -> None:
     stage.screen.heading("A DAG of real work")
     if stage.shell.read(f"kubectl get dagx {NAME} --ignore-not-found"):
         stage.shell.run(f"kubectl delete dagx {NAME} --cascade=foreground --timeout=120s")
+    if stage.shell.read("kubectl get ckpt -o name"):
+        stage.shell.run("kubectl delete ckpt --all --timeout=60s")
     stage.shell.run(f"kubectl apply --server-side -f {SAMPLE}")
 
 
@@ -222,6 +237,7 @@ def _next(stage: Stage) -> None:
   kubectl apply --server-side -f {SAMPLE}    # applied again: nothing runs again
   kubectl apply --server-side -f manifests/samples/02-fan-out-join.yaml
   kubectl get dagx --watch
+  kubectl get ckpt                                              # checkpoints; delete one, and its row goes too
   kubectl get jobresults -l cairn.dev/execution=fan-out-join,cairn.dev/job=join -o jsonpath='{{.items[*].spec.outputs}}'
 
   make demo         # once more from the start
