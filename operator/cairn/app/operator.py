@@ -41,7 +41,7 @@ class Operator:
         self._keeper = Keeper(
             cluster, self._views, self._archive, self._outbox, clock, self._events, settings.object_state_bytes
         )  # fmt: skip
-        self._keeper.settled = self._look_at
+        self._keeper.look_at = self._look_at
         self._reconciler.take_checkpoint = self._keeper.request
         self._outbox.gate.opened = self._database_is_back
         self._sweeper = Sweeper(self._outbox, self._views.checkpoints, rows, settings.sweep_seconds) if rows else None
@@ -87,6 +87,7 @@ class Operator:
         if seen is None:
             return
         self._keeper.gone(seen)
+        self._outbox.forget(seen.uid)
         if not self._views.checkpoints.any_in(seen.namespace):
             self._outbox.forget_tenant(seen.namespace)  # the namespace may be next
 

@@ -33,7 +33,7 @@ from cairn.core.checkpoint.state import Parent, Stored
 from cairn.core.checkpoint.trigger import Trigger
 from cairn.core.naming import checkpoint_id
 from cairn.core.observed import Refusal
-from cairn.errors import AlreadyExists, ApiError, CannotSave, Conflict, Gone, StoreError
+from cairn.errors import AlreadyExists, ApiError, CannotSave, Conflict, Gone, Rejected, StoreError
 from cairn.ports import Clock, Cluster
 
 logger = logging.getLogger(__name__)
@@ -62,9 +62,9 @@ class Keeper:
         self._events = events
         self._limit = limit  # what an object may hold of a state
         self._wanted: dict[Lane, dict[str, tuple[ExecutionView, Pending]]] = {}
-        self._lifetimes = Lifetimes(cluster, views, clock, events)
+        self.look_at: Callable[[str], None] = lambda uid: None  # told of executions that there is news of
+        self._lifetimes = Lifetimes(cluster, views, clock, events, lambda uid: self.look_at(uid))
         self.queue: WorkQueue[Lane] = WorkQueue(self.look, workers=8)
-        self.settled: Callable[[str], None] = lambda uid: None  # told of executions whose checkpoints have changed
 
     # --- What leads to a look
 
@@ -99,8 +99,15 @@ class Keeper:
         except ApiError:
             self._wanted[lane] = wanted | self._wanted.get(lane, {})
             raise
-        waits = [await self._forward(seen, wanted.get(seen.name)) for seen in self._checkpoints.lane(lane)]
+        waits, errors = [], []
+        for seen in self._checkpoints.lane(lane):
+            try:
+                waits.append(await self._forward(seen, wanted.get(seen.name)))
+            except ApiError as error:  # one that cannot be brought forward holds up no other
+                errors.append(error)
         waits.append(await self._lifetimes.look(lane))
+        if errors:
+            raise errors[0]
         return min((w for w in waits if w is not None), default=None)
 
     async def _forward(self, seen: CheckpointObject, wanted: tuple[ExecutionView, Pending] | None) -> float | None:
@@ -130,6 +137,8 @@ class Keeper:
 
     async def _make(self, view: ExecutionView, name: str, pending: Pending) -> None:
         """Create the object of a decided checkpoint; a taken name means that it was created before."""
+        if name in self._checkpoints.of_execution(view.key.namespace, view.key.name, view.key.uid):
+            return
         causes = ", ".join(pending.causes) + (f" and {pending.more} more" if pending.more else "")
         notes = {_CAUSES[pending.trigger]: causes[:_NOTE_LIMIT]} if causes else {}
         identity, refused = view.execution.identity, self._views.seen(view.key.uid).refused
@@ -172,7 +181,10 @@ class Keeper:
             return None
         if found.taken.state is None:
             return await self._take_large(seen, view, found)
-        await self._ready(seen, view, found, self._outbox.promise)
+        try:
+            await self._ready(seen, view, found, self._outbox.promise)
+        except Rejected as error:  # the API server will never take it
+            await self._fail(seen, names.SERIALIZATION_FAILED, str(error), view)
         return None
 
     def _moment(self, seen: CheckpointObject, view: ExecutionView) -> datetime:
@@ -197,8 +209,10 @@ class Keeper:
             body = await self._cluster.get_execution(seen.namespace, seen.execution)
         except Gone:
             return None
-        self._views.see_execution(body)
-        return self._views.execution(body["metadata"]["uid"])
+        uid: str = body["metadata"]["uid"]
+        if self._views.see_execution(body) is not None:
+            self.look_at(uid)  # its event will bring nothing new any more
+        return self._views.execution(uid)
 
     async def _ready(self, seen: CheckpointObject, view: ExecutionView, found: Cut,
                      stored: tuple[bool, str, str]) -> None:  # fmt: skip
@@ -269,5 +283,5 @@ class Keeper:
 
     def _settled(self, written: CheckpointObject) -> None:
         if written.execution_uid:
-            self.settled(written.execution_uid)
+            self.look_at(written.execution_uid)
         self.queue.add(lane_of(written))  # retention follows

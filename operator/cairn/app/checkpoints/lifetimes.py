@@ -9,7 +9,7 @@ Rules:
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from datetime import datetime, timedelta
 
 from cairn.app.checkpoints.views import CheckpointViews, Lane
@@ -29,12 +29,15 @@ logger = logging.getLogger(__name__)
 class Lifetimes:
     """Removes checkpoints whose time is over."""
 
-    def __init__(self, cluster: Cluster, views: Views, clock: Clock, events: EventWriter) -> None:
+    def __init__(
+        self, cluster: Cluster, views: Views, clock: Clock, events: EventWriter, look_at: Callable[[str], None]
+    ) -> None:
         self._cluster = cluster
         self._views = views
         self._checkpoints: CheckpointViews = views.checkpoints
         self._clock = clock
         self._events = events
+        self._look_at = look_at
         self.removed: set[str] = set()  # UIDs of what was removed from here, which has been told already
 
     async def look(self, lane: Lane) -> float | None:
@@ -56,9 +59,9 @@ class Lifetimes:
         found = list(found)
         by_name = {seen.name: seen for seen in found}
         for retired in self._plan(view, found):
-            await self._delete(by_name[retired.name])
-            note = Note("CheckpointRetired", f"checkpoint {retired.name} is removed: {retired.reason}")
-            self._events.write(view.execution.identity, [note])
+            if await self._delete(by_name[retired.name]):
+                note = Note("CheckpointRetired", f"checkpoint {retired.name} is removed: {retired.reason}")
+                self._events.write(view.execution.identity, [note])
         most = view.execution.spec.checkpoint.max_age_seconds if view.execution.spec else 0
         ages = [(self._clock() - (seen.taken_at or seen.created_at)).total_seconds() for seen in found]
         return [max(most - age, 1.0) for age in ages if age < most]
@@ -75,7 +78,8 @@ class Lifetimes:
             body = await self._cluster.get_execution(lane.namespace, lane.execution)
         except Gone:
             return False
-        self._views.see_execution(body)
+        if self._views.see_execution(body) is not None:
+            self._look_at(body["metadata"]["uid"])  # its event will bring nothing new any more
         return bool(body["metadata"]["uid"] == uid)
 
     async def _outlive(self, seen: CheckpointObject) -> float | None:
@@ -105,17 +109,22 @@ class Lifetimes:
         self._checkpoints.wrote(objects.after_patch(seen, body, expires_at=expires))
 
     async def _expire(self, seen: CheckpointObject, why: str) -> None:
-        await self._delete(seen)
-        note = Note("CheckpointExpired", f"checkpoint {seen.name} of {seen.execution} is removed: {why}")
-        self._events.write(seen.identity, [note])
+        if await self._delete(seen):
+            note = Note("CheckpointExpired", f"checkpoint {seen.name} of {seen.execution} is removed: {why}")
+            self._events.write(seen.identity, [note])
 
-    async def _delete(self, seen: CheckpointObject) -> None:
+    async def _delete(self, seen: CheckpointObject) -> bool:
+        """Delete a checkpoint as it was seen; whether that was done now."""
+        if seen.uid in self.removed:
+            return False
         try:
             await self._cluster.delete_checkpoint(seen.namespace, seen.name, seen.uid, seen.resource_version)
-            self.removed.add(seen.uid)
         except (Conflict, Gone):
             # It is gone, or has changed: a pin, say. The event that tells of that leads to another look.
             logger.debug("checkpoint %s/%s is not deleted: it has changed", seen.namespace, seen.name)
+            return False
+        self.removed.add(seen.uid)
+        return True
 
 
 def retired(execution: Execution, found: Sequence[CheckpointObject], restores: Collection[str],

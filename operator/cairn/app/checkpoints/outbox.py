@@ -137,6 +137,11 @@ class Outbox:
         for seen in self._checkpoints:
             self.add(seen)
 
+    def forget(self, uid: str) -> None:
+        """The object is gone."""
+        self._drop(uid)
+        self._pinned.pop(uid, None)
+
     def backlog(self) -> int:
         """How many checkpoints wait for their row."""
         return sum(c.is_ready and not c.is_stored and not c.deleting for c in self._checkpoints)
@@ -202,8 +207,6 @@ class Outbox:
         return seen
 
     def _drop(self, uid: str) -> None:
-        if (self._checkpoints.get(uid)) is None:
-            self._pinned.pop(uid, None)
         if (stored := self._contents.pop(uid, None)) is not None:
             self._held -= stored.content.size
 

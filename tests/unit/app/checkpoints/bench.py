@@ -103,7 +103,7 @@ class Bench:
         )  # fmt: skip
         self.sweeper = Sweeper(self.outbox, self.views.checkpoints, self.rows, 300)
         self.told: list[str] = []
-        self.keeper.settled = self.told.append
+        self.keeper.look_at = self.told.append
         self.views.see_execution(self.cluster.add_execution("sample", SPEC | spec))
         self.uid = "uid-of-sample"
 

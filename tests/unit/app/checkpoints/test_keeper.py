@@ -13,7 +13,7 @@ from cairn.app.checkpoints import keeper
 from cairn.core.checkpoint import objects
 from cairn.core.checkpoint.serializer import deserialize
 from cairn.core.checkpoint.trigger import Trigger
-from cairn.errors import Conflict, Gone, IdTaken, NotMigrated, Refused, StoreUnavailable, Unavailable
+from cairn.errors import Conflict, Gone, IdTaken, NotMigrated, Refused, Rejected, StoreUnavailable, Unavailable
 from simulation.build import NOW
 from unit.app.checkpoints.bench import LANE, TENANT, Bench
 
@@ -89,6 +89,10 @@ async def test_a_name_that_is_taken_was_made_before() -> None:
     bench = Bench()
     bench.decide("c")
     await bench.look()
+    bench.decide("c")
+    await bench.look()
+    assert bench.cluster.called("create Checkpoint") == bench.cluster.called("write_checkpoint_status") == ["c"]
+    bench.views.checkpoints.forget(bench.body("c")["metadata"]["uid"])  # not heard of yet, after a restart
     bench.decide("c")
     await bench.look()
     assert bench.cluster.called("write_checkpoint_status") == ["c"]
@@ -223,6 +227,38 @@ async def test_an_api_server_that_does_not_answer_fails_nothing() -> None:
     with pytest.raises(Unavailable):
         await bench.look()
     assert "status" not in bench.body("c")
+
+
+async def test_what_the_api_server_will_never_take_fails_and_holds_up_no_other() -> None:
+    bench = Bench()
+    await bench.ask("c1")
+    await bench.ask("c2")
+    bench.cluster.fail("write_checkpoint_status", Rejected("too long", status=422))
+    await bench.look()
+    assert (bench.condition("c1", "Ready"), bench.condition("c2", "Ready")) == (
+        ("False", "SerializationFailed"), ("True", "Taken"),
+    )  # fmt: skip
+
+
+async def test_one_that_cannot_be_reached_holds_up_no_other() -> None:
+    bench = Bench()
+    await bench.ask("c1")
+    await bench.ask("c2")
+    bench.cluster.fail("get_execution", Unavailable("no answer", status=503))
+    with pytest.raises(Unavailable):
+        await bench.look()
+    assert "status" not in bench.body("c1")
+    assert bench.condition("c2", "Ready") == ("True", "Taken")
+
+
+async def test_an_execution_that_is_seen_here_first_is_looked_at() -> None:
+    """Its event comes later, and brings nothing new by then."""
+    bench = Bench()
+    bench.cluster.add_execution("fresh", {"jobs": [{"id": "a", "image": "x"}]})
+    await bench.ask("c", "fresh")
+    await bench.look(type(LANE)("default", "fresh"))
+    assert bench.told[0] == "uid-of-fresh"
+    assert bench.views.see_execution(bench.cluster.executions["fresh"]) is None
 
 
 # --- The database ----------------------------------------------------------------------------------------------------
@@ -421,11 +457,12 @@ async def test_a_delete_is_told_once_whoever_made_it() -> None:
 async def test_retention_follows_a_new_one() -> None:
     bench = Bench(checkpoint={"retentionCount": 2})
     await bench.taken("c1", "c2", "c3")
-    await bench.look()
+    await bench.look()  # the delete has not been heard of yet
     bench.hear()
     await bench.look()
     assert bench.names() == ["c2", "c3"]
-    assert "CheckpointRetired" in await bench.told_events()
+    assert bench.cluster.called("delete_checkpoint") == ["c1"]
+    assert (await bench.told_events()).count("CheckpointRetired") == 1
 
 
 async def test_what_a_pause_goes_back_to_is_kept() -> None:
