@@ -1,0 +1,71 @@
+"""The rights that docs/operations.md lists are enough: an operator with no others does everything here."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import yaml
+
+from cluster import Cluster
+from support.checkpoints import Rows, stored
+from support.jobs import hanging, job, release
+from support.kube import Kube, until
+from support.operator_process import OperatorProcess
+from support.postgres import PostgresServer
+
+pytestmark = [pytest.mark.cluster, pytest.mark.postgres]
+
+ROOT = Path(__file__).resolve().parents[2]
+Start = Callable[..., OperatorProcess]
+
+
+@pytest.fixture
+def limited(solo: Kube, fake_cluster: Cluster, tmp_path: Path) -> Iterator[Kube]:
+    """The same namespace, for an account that has the documented rights."""
+    written = (ROOT / "docs" / "operations.md").read_text()
+    block = re.search(r"^```yaml\n(.*?kind: ClusterRole\n.*?)^```$", written, re.MULTILINE | re.DOTALL)
+    assert block is not None
+    role = yaml.safe_load(block[1])
+    role["metadata"]["name"] = name = f"limited-{solo.namespace}"
+    solo.kubectl("create", "serviceaccount", "limited")
+    solo.apply(role)
+    solo.kubectl("create", "clusterrolebinding", name, f"--clusterrole={name}",
+                 f"--serviceaccount={solo.namespace}:limited")  # fmt: skip
+    config = yaml.safe_load(fake_cluster.kubeconfig.read_text())
+    token = solo.kubectl("create", "token", "limited").stdout.strip()
+    config["users"] = [{"name": user["name"], "user": {"token": token}} for user in config["users"]]
+    (tmp_path / "kubeconfig").write_text(yaml.safe_dump(config))
+    yield Kube(solo.binary, tmp_path / "kubeconfig", solo.namespace)
+    solo.kubectl("delete", "clusterrolebinding", name)
+    solo.kubectl("delete", "clusterrole", name)
+
+
+def test_the_documented_rights_are_enough(
+    limited: Kube, solo: Kube, start_operator: Start, rows: Rows, postgres: PostgresServer
+) -> None:
+    operator = start_operator(
+        limited, DATABASE_URL=rows.url, CAIRN_HOME_NAMESPACE=solo.namespace, CAIRN_SWEEP_SECONDS="2"
+    )  # fmt: skip
+    solo.run("work", job("a", fake={"message": '{"n": 1}'}), hanging("b", "a"), job("c", "b"), params={"p": 1},
+             checkpoint={"retentionCount": 3, "criticalJobIds": ["c"],
+                         "triggers": ["level-completed", "before-critical"]})  # fmt: skip
+    until(lambda: solo.job("work", "b").get("startedAt"), "b runs")
+    solo.patch("dagx", "work", {"spec": {"paused": True, "pause": {"mode": "Stop"}}})
+    solo.wait("work", "Paused")
+    operator.kill()
+    operator.start()  # attempts are read from their results
+    solo.patch("dagx", "work", {"spec": {"paused": False}})
+    until(lambda: solo.wait_job("work", "b", attempt=2).get("startedAt"), "b runs again")
+    release(solo, "work", "b")
+    solo.wait("work", "Succeeded")
+    first, *_ = stored(solo, 3)
+    postgres.stop()
+    try:
+        solo.kubectl("delete", "ckpt", first["metadata"]["name"], "--timeout=30s")
+    finally:
+        postgres.start()
+    until(lambda: len(rows.all()) == 2, "the row goes")
+    assert " 403" not in operator.log.read_text() and "forbidden" not in operator.log.read_text().lower()
