@@ -340,10 +340,11 @@ def test_conditions_tell_kubectl_and_kstatus_how_it_stands(served: Kube) -> None
     }  # fmt: skip
     pod = until(lambda: next(iter(served.pods("good")), None), "a pod")
     served.kubectl("annotate", "pod", pod["metadata"]["name"], "fake.cairn.dev/hang-")
-    good = served.wait("good", "Succeeded")
+    served.wait("good", "Succeeded")
+    good = served.saved("good")
     assert conditions(good) == {
         "Accepted": "True", "Paused": "False", "Finished": "True", "Succeeded": "True", "Reconciling": "False",
-        "Stalled": "False",
+        "Stalled": "False", "Checkpointed": "True",
     }  # fmt: skip
     bad = served.wait("bad", "Finished")
     assert conditions(bad)["Stalled"] == "True" and conditions(bad)["Succeeded"] == "False"
