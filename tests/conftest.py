@@ -30,6 +30,9 @@ _shown: list[Path] = []  # logs whose ends a failing test shows
 def _with_crds(there: Cluster) -> Cluster:
     there.kubectl.run("apply", "--server-side", "--force-conflicts", "-f", str(ROOT / "crds"))
     there.kubectl.run("wait", "--for=condition=Established", "--timeout=30s", "-f", str(ROOT / "crds"))
+    # Established, and yet its storage may still be initializing: lists are answered with 429 for a moment.
+    kinds = "checkpoints,dagexecutions,jobresults"
+    there.kubectl.wait("the new kinds can be listed", lambda: there.kubectl.works("get", kinds, "--all-namespaces"))
     return there
 
 
