@@ -191,6 +191,8 @@ def _time_due(draft: Draft, book: Book) -> Due | None:
     due = triggers.next_time(draft.status, book, draft.spec.checkpoint)
     if due is None or due > draft.now:
         return None
+    if any(not _is_settled(draft, p) for p in book.pending):
+        return None  # what is being saved may be all there is; its settling leads to another look
     if book.last is not None and book.last.state_digest == _digest_now(draft):
         draft.wake.append(draft.now + timedelta(milliseconds=draft.spec.checkpoint.time_interval_ms))
         return None

@@ -341,6 +341,18 @@ def test_nothing_new_is_not_saved_again_and_something_new_is_at_once() -> None:
     assert the_one(look(changed, after(40), first)).name != pending.name
 
 
+def test_what_is_being_saved_already_is_not_saved_by_the_time_as_well() -> None:
+    """A drained pause, say, whose checkpoint is not Ready when the interval is over."""
+    other = Pending("pause", Trigger.MANUAL, "", (), EARLIER)
+    waiting = hung(status_checkpointing=Book(pending=(other,)))
+    made = look(waiting)
+    assert taken(made) == [other]
+    digest = state_digest(waiting.spec_digest, made.status)
+    ready = look(applied(waiting, made), after(60), found("pause", at=NOW, digest=digest))
+    assert ready.status.checkpointing.pending == ()
+    assert taken(ready) == []
+
+
 def test_one_that_is_pending_is_not_decided_again() -> None:
     stored = applied(hung(), look(hung()))
     assert the_one(look(stored, after(60))) == stored.status.checkpointing.pending[0]
