@@ -104,8 +104,6 @@ CHECKPOINT_FAILED: Final = "CheckpointFailed"
 TAKEN: Final = "Taken"
 EXECUTION_NOT_FOUND: Final = "ExecutionNotFound"
 SERIALIZATION_FAILED: Final = "SerializationFailed"
-CHECKPOINT_TOO_LARGE: Final = "TooLarge"
-RESULT_MISSING: Final = "ResultLost"
 
 # Why a checkpoint is Stored in the database, or is not.
 STORED: Final = "Stored"

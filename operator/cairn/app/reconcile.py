@@ -58,13 +58,13 @@ class Reconciler:
     """Brings executions forward, one look at a time."""
 
     def __init__(
-        self, cluster: Cluster, views: Views, clock: Clock, events: EventWriter, archive: Archive | None = None
+        self, cluster: Cluster, views: Views, clock: Clock, events: EventWriter, archive: Archive
     ) -> None:
         self._cluster = cluster
         self._views = views
         self._clock = clock
         self._events = events
-        self._archive = archive or Archive(cluster)
+        self._archive = archive
         self._calls = asyncio.Semaphore(CALLS_AT_ONCE)
         self._tails = asyncio.Semaphore(LOG_TAILS_AT_ONCE)
         self._deferred: dict[str, float] = {}

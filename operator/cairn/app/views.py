@@ -65,7 +65,7 @@ class ExecutionView:
     execution: Execution
     shape: Shape | None
     spec_text: bytes  # the spec as it is written, compressed: a checkpoint holds it
-    restores: str = ""  # the checkpoint that it starts from, or an execution of which the latest
+    restores: str = ""  # name or id of the checkpoint that it starts from
 
     @property
     def spec(self) -> dict[str, Any]:

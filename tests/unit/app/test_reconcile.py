@@ -11,6 +11,7 @@ import pytest
 
 from cairn import names
 from cairn.app import logs, reconcile
+from cairn.app.checkpoints.archive import Archive
 from cairn.app.events import EventWriter
 from cairn.app.reconcile import Reconciler
 from cairn.app.views import Key, Views
@@ -37,7 +38,8 @@ class Bench:
         self.cluster = FakeCluster()
         self.views = Views()
         self.now = NOW
-        self.reconciler = Reconciler(self.cluster, self.views, self._clock, EventWriter(self.cluster, self._clock))
+        events, archive = EventWriter(self.cluster, self._clock), Archive(self.cluster)
+        self.reconciler = Reconciler(self.cluster, self.views, self._clock, events, archive)
         self.looks: list[Key] = []
         self.reconciler.enqueue = self.looks.append
         self.name = name
@@ -647,7 +649,8 @@ async def test_a_run_from_begin_to_end(make: Make) -> None:
 async def test_two_operators_make_one_job_per_attempt(make: Make) -> None:
     bench = make()
     other_views = Views()
-    other = Reconciler(bench.cluster, other_views, bench._clock, EventWriter(bench.cluster, bench._clock))
+    events, archive = EventWriter(bench.cluster, bench._clock), Archive(bench.cluster)
+    other = Reconciler(bench.cluster, other_views, bench._clock, events, archive)
     other_views.see_execution(bench.cluster.executions["sample"])
     await asyncio.gather(bench.look(), other.reconcile(bench.key))
     await bench.settle()

@@ -106,7 +106,7 @@ def _latest(record: JobRecord, known: Attempt | None) -> Attempt:
     outputs = known.outputs if known else None
     if record.state is JobState.COMPLETED and record.result and (outputs is None or outputs.digest != record.result):
         text = f"the outputs of job {record.id}, attempt {record.attempt}, are gone or damaged"
-        raise CannotSave(names.RESULT_MISSING, text)
+        raise CannotSave(names.RESULT_LOST, text)
     state = JobState.COMPLETED if record.state is JobState.COMPLETED else JobState.FAILED
     told = known or Attempt(record.attempt, state, record.reason, record.message)
     return replace(

@@ -234,7 +234,7 @@ class Keeper:
         size = f"{found.content.size // 1000} KB of state are too much for an object"
         if not self._outbox.configured:
             text = f"{size}, even compressed, and there is no database"
-            await self._fail(seen, names.CHECKPOINT_TOO_LARGE, text, view)
+            await self._fail(seen, names.TOO_LARGE, text, view)
             return None
         if not seen.id:
             seen = await self._bind(seen, found, names.NOT_STORED_YET, f"{size}: it is being written to the database")

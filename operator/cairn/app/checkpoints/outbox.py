@@ -220,8 +220,8 @@ class Outbox:
         return guarded
 
     async def _tell(self, seen: CheckpointObject, told: Told) -> None:
-        """Say in the condition whether the row is there, and why not."""
-        if seen.stored[:2] == told[:2]:
+        """Say in the condition whether the row is there, and why not. A row that is there outlasts any outage."""
+        if seen.is_stored or seen.stored[:2] == told[:2]:
             return
         patch = objects.stored_patch(seen, told, now=self._clock())
         try:

@@ -336,6 +336,20 @@ async def test_a_pin_reaches_the_row() -> None:
     assert [r.checkpoint.pinned for r in bench.rows.rows.values()] == [True]
 
 
+async def test_a_pin_that_cannot_reach_the_row_does_not_make_it_unstored() -> None:
+    bench = Bench()
+    await bench.taken("c")
+    bench.body("c")["spec"]["pinned"] = True
+    bench.body("c")["metadata"]["resourceVersion"] = "999"
+    bench.hear()
+    bench.rows.fail("pin", DOWN)
+    await bench.look()
+    assert bench.condition("c", "Stored") == ("True", "Stored")
+    bench.outbox.gate._until = 0
+    await bench.carry()
+    assert [r.checkpoint.pinned for r in bench.rows.rows.values()] == [True]
+
+
 # --- Too large for an object -----------------------------------------------------------------------------------------
 
 
