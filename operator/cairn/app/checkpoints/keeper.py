@@ -168,7 +168,9 @@ class Keeper:
             return None
         try:
             with metrics.CHECKPOINT_SECONDS.time():
-                label = label_of(seen, self._parent(seen, view.key.uid), self._moment(seen, view))
+                newest = self._newest(seen, view.key.uid)
+                parent = Parent(newest.id, newest.digest) if newest else None
+                label = label_of(seen, parent, self._moment(seen, newest))
                 found = await cut(view, label, self._archive, limit=self._limit)
         except CannotSave as error:
             await self._fail(seen, error.reason, str(error), view)
@@ -187,10 +189,9 @@ class Keeper:
             await self._fail(seen, names.SERIALIZATION_FAILED, str(error), view)
         return None
 
-    def _moment(self, seen: CheckpointObject, view: ExecutionView) -> datetime:
+    def _moment(self, seen: CheckpointObject, newest: CheckpointObject | None) -> datetime:
         """Now, or just after the parent: ids of one execution sort in the order in which they were given."""
         now = self._clock()
-        newest = self._newest(seen, view.key.uid)
         if newest is not None and checkpoint_id(now, seen.uid) <= newest.id and newest.taken_at is not None:
             return max(now, newest.taken_at + timedelta(milliseconds=1))
         return now
@@ -198,10 +199,6 @@ class Keeper:
     def _newest(self, seen: CheckpointObject, uid: str) -> CheckpointObject | None:
         found = self._checkpoints.of_execution(seen.namespace, seen.execution, uid).values()
         return max((c for c in found if c.is_ready and c.uid != seen.uid), key=lambda c: c.id, default=None)
-
-    def _parent(self, seen: CheckpointObject, uid: str) -> Parent | None:
-        newest = self._newest(seen, uid)
-        return Parent(newest.id, newest.digest) if newest else None
 
     async def _live(self, seen: CheckpointObject) -> ExecutionView | None:
         """The execution as it is stored now: whoever creates a checkpoint finds in it what they did before."""

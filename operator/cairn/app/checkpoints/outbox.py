@@ -159,6 +159,7 @@ class Outbox:
     # --- Carrying over
 
     def _hold(self, uid: str, stored: Stored) -> None:
+        self._drop(uid)  # or it would count twice
         self._contents[uid] = stored
         self._held += stored.content.size
         while self._held > _HELD_BYTES and len(self._contents) > 1:
