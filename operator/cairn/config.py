@@ -35,6 +35,8 @@ class Settings(BaseModel):
     """Where deletes are remembered while the database is away; empty: the pod's own, and outside of one `default`."""
     object_state_bytes: int = Field(1_000_000, ge=1000, le=1_100_000)
     """Characters of serialized state, compressed, that a Checkpoint object may hold; larger ones are rows only."""
+    fork_across_namespaces: bool = False
+    """Whether checkpoints of other namespaces may be forked; only with the admission policy for that installed."""
     sweep_seconds: float = Field(300, ge=1)
     """How often objects and rows are compared."""
     log_format: str = Field("json", pattern="^(json|text)$")

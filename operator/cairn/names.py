@@ -46,6 +46,8 @@ RECORDED_REQUESTS: Final = 200
 OUTPUTS_LIMIT: Final = 64 * 1024
 INLINE_INPUTS_LIMIT: Final = 32 * 1024
 OBJECT_LIMIT: Final = 1_200_000
+PACK_BYTES: Final = 512_000  # of kept results in one object
+SHOWN_FORKS: Final = 50
 LOG_TAIL_LINES: Final = 50
 LOG_TAIL_BYTES: Final = 8 * 1024
 
@@ -96,6 +98,28 @@ EXECUTION_FAILING: Final = "ExecutionFailing"
 COMPLETED_BY_HAND: Final = "CompletedByHand"
 SKIPPED_BY_HAND: Final = "SkippedByHand"
 
+# What a restore does with a job whose attempt goes on.
+STILL_RUNS: Final = "StillRuns"
+
+# How a restore stands (condition Restored), and why one is refused.
+FORKED: Final = "Forked"
+REWOUND: Final = "Rewound"
+RESTORING: Final = "Restoring"
+DRY_RUN: Final = "DryRun"
+PLAN_REFUSED: Final = "PlanRefused"
+PLAN_CHANGED: Final = "PlanChanged"
+REQUEST_ID_MISSING: Final = "RequestIdMissing"
+WITHDRAWN: Final = "Withdrawn"
+CHECKPOINT_NOT_FOUND: Final = "CheckpointNotFound"
+CHECKPOINT_NOT_READY: Final = "CheckpointNotReady"
+CHECKPOINT_HOLDS_NOTHING: Final = "CheckpointHoldsNothing"
+CHECKPOINT_DAMAGED: Final = "CheckpointDamaged"
+CHECKPOINT_NEWER: Final = "CheckpointNewer"
+OTHER_EXECUTION: Final = "OtherExecution"
+NAMESPACE_NOT_ALLOWED: Final = "NamespaceNotAllowed"
+UNDO_NOT_SAVED: Final = "UndoNotSaved"
+JOBS_LOST: Final = "JobsLost"
+
 # Why the newest checkpoint of an execution was taken, or was not.
 CHECKPOINT_SAVED: Final = "Saved"
 CHECKPOINT_FAILED: Final = "CheckpointFailed"
@@ -124,6 +148,7 @@ CONDITION_SUCCEEDED: Final = "Succeeded"
 CONDITION_FINISHED: Final = "Finished"
 CONDITION_EDITS_IGNORED: Final = "EditsIgnored"
 CONDITION_CHECKPOINTED: Final = "Checkpointed"
+CONDITION_RESTORED: Final = "Restored"
 CONDITION_READY: Final = "Ready"
 CONDITION_STORED: Final = "Stored"
 # What kstatus reads (kubernetes-sigs/cli-utils, pkg/kstatus): both are True only while things are abnormal.

@@ -231,6 +231,7 @@ def jobs(draw: st.DrawFn, name: str) -> tuple[JobRecord, tuple[Attempt, ...]]:
         stopping=draw(st.none() | st.sampled_from(sorted(Stopping))),
         extra_retries=draw(COUNTS),
         paused_for=draw(st.booleans()),
+        used=draw(st.sampled_from([0, latest + 1, latest + 7])),
     )
     return record, draw(attempts(latest, state, outputs))
 

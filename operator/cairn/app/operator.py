@@ -17,6 +17,7 @@ from cairn.app.checkpoints.views import Lane
 from cairn.app.events import EventWriter
 from cairn.app.queue import WorkQueue
 from cairn.app.reconcile import Reconciler
+from cairn.app.restores import Restores
 from cairn.app.views import Key, Views
 from cairn.config import Settings, home_of
 from cairn.ports import Clock, Cluster, Rows
@@ -36,8 +37,9 @@ class Operator:
         self._views = Views()
         self._events = EventWriter(cluster, clock)
         self._archive = Archive(cluster)
-        self._reconciler = Reconciler(cluster, self._views, clock, self._events, self._archive)
         self._outbox = Outbox(cluster, self._views.checkpoints, rows, clock, home_of(settings))
+        restores = Restores(cluster, self._views, rows, self._outbox.tenant, clock, settings)
+        self._reconciler = Reconciler(cluster, self._views, clock, self._events, self._archive, restores)
         self._keeper = Keeper(
             cluster, self._views, self._archive, self._outbox, clock, self._events, settings.object_state_bytes
         )  # fmt: skip
@@ -47,6 +49,7 @@ class Operator:
         self._sweeper = Sweeper(self._outbox, self._views.checkpoints, rows, settings.sweep_seconds) if rows else None
         self._queue: WorkQueue[Key] = WorkQueue(self._reconciler.reconcile, workers=settings.workers)
         self._reconciler.enqueue = self._queue.add
+        self._reconciler.look_at = self._look_at
         self._listed = asyncio.Event()
         self._beat = 0.0
 

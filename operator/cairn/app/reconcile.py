@@ -18,11 +18,15 @@ from cairn import names
 from cairn.app.checkpoints.archive import Archive
 from cairn.app.events import EventWriter
 from cairn.app.logs import keep_log_tail, read_outputs
-from cairn.app.views import ExecutionView, Key, Views
+from cairn.app.restores import Restores
+from cairn.app.views import Borrowed, ExecutionView, Key, Views, origin_of
 from cairn.core.actions import (
     Action,
     DeleteExecution,
     Explain,
+    FetchCheckpoint,
+    FetchJobs,
+    FetchPacks,
     FetchResult,
     Hold,
     KeepLogTail,
@@ -31,6 +35,7 @@ from cairn.core.actions import (
     Plan,
     ReadLog,
     Release,
+    SavePack,
     SaveResult,
     SetPaused,
     StopJob,
@@ -40,7 +45,9 @@ from cairn.core.actions import (
 from cairn.core.observed import Explanation, LogRead, Refusal
 from cairn.core.outputs import Outputs, OutputsError
 from cairn.core.planner import plan as make_plan
-from cairn.errors import AlreadyExists, ApiError, Conflict, Gone, Refused, Rejected
+from cairn.core.restore import packs
+from cairn.core.restore.source import Found
+from cairn.errors import AlreadyExists, ApiError, Conflict, DamagedPayload, Gone, Refused, Rejected
 from cairn.ports import Clock, Cluster
 
 logger = logging.getLogger(__name__)
@@ -58,19 +65,21 @@ class Reconciler:
     """Brings executions forward, one look at a time."""
 
     def __init__(
-        self, cluster: Cluster, views: Views, clock: Clock, events: EventWriter, archive: Archive
+        self, cluster: Cluster, views: Views, clock: Clock, events: EventWriter, archive: Archive, restores: Restores
     ) -> None:
         self._cluster = cluster
         self._views = views
         self._clock = clock
         self._events = events
         self._archive = archive
+        self._restores = restores
         self._calls = asyncio.Semaphore(CALLS_AT_ONCE)
         self._tails = asyncio.Semaphore(LOG_TAILS_AT_ONCE)
         self._deferred: dict[str, float] = {}
         self._background: set[asyncio.Task[None]] = set()
         self._under_way: set[tuple[str, ...]] = set()
         self.enqueue: Callable[[Key], None] = lambda key: None  # set by whoever owns the queue
+        self.look_at: Callable[[str], None] = lambda uid: None  # likewise
         self.take_checkpoint: Callable[[ExecutionView, TakeCheckpoint], None] = lambda view, action: None  # likewise
 
     async def reconcile(self, key: Key) -> float | None:
@@ -129,6 +138,9 @@ class Reconciler:
         key = view.key
         version = await self._cluster.write_status(key.namespace, key.name, key.uid, view.resource_version, plan.wire)
         self._views.wrote_status(key, version, plan.status)
+        restored = plan.status.restored_from
+        if restored is not None and restored is not view.execution.status.restored_from:
+            self.look_at(restored.origin.execution_uid)  # which remembers its forks
 
     async def _all(self, view: ExecutionView, actions: tuple[Action, ...]) -> list[bool]:
         """Perform actions at once; one that fails does not keep the others from being tried."""
@@ -167,8 +179,16 @@ class Reconciler:
                     return self._start(view.key, action, action.uid, self._explain(view, action))
                 case ReadLog():
                     return self._start(view.key, action, action.name, self._read_log(view, action))
+                case SavePack():
+                    return await self._save_pack(action)
                 case FetchResult():
                     return self._start(view.key, action, action.digest, self._fetch_result(view, action))
+                case FetchPacks():
+                    return self._start(view.key, action, "", self._fetch_packs(view, action))
+                case FetchJobs():
+                    return self._start(view.key, action, action.name, self._fetch_jobs(view, action))
+                case FetchCheckpoint():
+                    return self._start(view.key, action, "", self._fetch_checkpoint(view, action))
                 case KeepLogTail():
                     name = action.manifest["metadata"]["name"]
                     return self._start(view.key, action, name, self._keep_log_tail(action), look=False)
@@ -309,6 +329,47 @@ class Reconciler:
             self._views.outputs.put(found)
         else:
             self._views.seen(view.key.uid).lost.add(action.digest)
+
+    async def _fetch_packs(self, view: ExecutionView, action: FetchPacks) -> None:
+        """Take in everything that a fork has kept: what is wanted now is rarely all that will be."""
+        found: set[str] = set()
+        for name in action.names:
+            try:
+                body = await self._cluster.get_result(view.key.namespace, name)
+                attempts = packs.read_results(body)
+            except (Gone, DamagedPayload) as error:
+                logger.error("%s: %s with kept results cannot be read: %s", view.key, name, error)
+                continue
+            for _, attempt in attempts:
+                if attempt.outputs is not None:
+                    self._views.outputs.put(attempt.outputs)
+                    found.add(attempt.outputs.digest)
+        self._views.seen(view.key.uid).lost.update(action.digests - found)
+
+    async def _fetch_jobs(self, view: ExecutionView, action: FetchJobs) -> None:
+        try:
+            configs = packs.read_configs(await self._cluster.get_result(view.key.namespace, action.name))
+        except (Gone, DamagedPayload) as error:
+            logger.error("%s: %s with its jobs cannot be read: %s", view.key, action.name, error)
+            configs = None
+        if configs is None:
+            self._views.seen(view.key.uid).lost.add(action.name)
+        else:
+            self._views.borrow(view.key.uid, Borrowed(action.name, configs))
+
+    async def _fetch_checkpoint(self, view: ExecutionView, action: FetchCheckpoint) -> None:
+        found = await self._restores.find(view, action.asked)
+        self._views.seen(view.key.uid).restore = found
+        if isinstance(found, Found) and view.execution.borrows_jobs and view.execution.status.started_at is None:
+            configs = {key: found.spec[key] for key in packs.CONFIGS if key in found.spec}
+            self._views.borrow(view.key.uid, Borrowed(origin_of(view.asks), configs))
+
+    async def _save_pack(self, action: SavePack) -> bool:
+        await self._create_once(action.manifest)
+        for _, attempt in packs.read_results(action.manifest):
+            if attempt.outputs is not None:
+                self._views.outputs.put(attempt.outputs)
+        return False
 
     async def _save_result(self, action: SaveResult) -> bool:
         if action.outputs is not None:

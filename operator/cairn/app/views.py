@@ -21,7 +21,7 @@ from cairn import names
 from cairn.app.checkpoints.views import CheckpointViews
 from cairn.core import status as statuses
 from cairn.core.checkpoint.serializer import spec_digest
-from cairn.core.draft import Execution, Shape
+from cairn.core.draft import Execution
 from cairn.core.manifests import Identity
 from cairn.core.observed import (
     Explanation,
@@ -35,6 +35,9 @@ from cairn.core.observed import (
 )
 from cairn.core.outputs import Outputs
 from cairn.core.parse import parse
+from cairn.core.restore.progress import UNDER_WAY, Fork, Mode, Step
+from cairn.core.restore.source import Found, NotFound
+from cairn.core.shape import Shape
 from cairn.core.spec import ExecutionSpec
 from cairn.core.status import Status
 from cairn.errors import InvalidSpec, Violation
@@ -42,6 +45,7 @@ from cairn.errors import InvalidSpec, Violation
 ABSENCE_COUNTS_FOR = timedelta(seconds=5)
 _OUTPUTS_KEPT_BYTES = 64 * 1024 * 1024
 _BYTES_PER_RECORD = 330  # a status record with every field that a normal attempt sets
+_BYTES_PER_PLANNED = 100  # what a restore plan tells of a job
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,14 +68,28 @@ class ExecutionView:
     resource_version: str
     execution: Execution
     shape: Shape | None
-    spec_text: bytes  # the spec as it is written, compressed: a checkpoint holds it
-    restores: str = ""  # name or id of the checkpoint that it starts from
+    spec_text: bytes  # the spec as it is written and completed, compressed: a checkpoint holds it
+    asks: Mapping[str, Any]  # `spec.restoreFrom`
+    restores: frozenset[str] = frozenset()  # names and ids of the checkpoints that a restore of it needs
+
+    @property
+    def source_namespace(self) -> str:
+        """The namespace of the checkpoint that it is restored from."""
+        return self.asks.get("namespace") or self.key.namespace
 
     @property
     def spec(self) -> dict[str, Any]:
-        """The spec as it is written."""
+        """The spec as it is written, with the jobs that come from a checkpoint."""
         spec: dict[str, Any] = json.loads(zlib.decompress(self.spec_text))
         return spec
+
+
+@dataclass(frozen=True, slots=True)
+class Borrowed:
+    """Jobs, jobDefaults and params that come from a checkpoint."""
+
+    source: str  # what the spec starts from (`origin_of`); once it has begun, the name of the object that holds them
+    configs: Mapping[str, Any]
 
 
 @dataclass(slots=True)
@@ -86,6 +104,7 @@ class _Seen:
     explained: dict[str, Explanation] = field(default_factory=dict)
     logs: dict[str, LogRead] = field(default_factory=dict)
     lost: set[str] = field(default_factory=set)
+    restore: Found | NotFound | None = None
 
 
 class OutputsCache:
@@ -119,6 +138,8 @@ class Views:
     def __init__(self) -> None:
         self._executions: dict[str, ExecutionView] = {}
         self._seen: dict[str, _Seen] = {}
+        self._borrowed: dict[str, Borrowed] = {}
+        self._forks: dict[str, dict[str, Fork]] = {}  # by UID of the execution that they were forked from
         self.checkpoints = CheckpointViews()
         self.outputs = OutputsCache()
 
@@ -131,29 +152,57 @@ class Views:
         old = self._executions.get(key.uid)
         if old is not None and int(old.resource_version) >= int(meta["resourceVersion"]):
             return None
-        self._executions[key.uid] = _view(key, body, old)
+        view = self._executions[key.uid] = _view(key, body, old, self._borrowed.get(key.uid))
+        self._note_fork(key, view.execution.status)
         return key
+
+    def borrow(self, uid: str, borrowed: Borrowed) -> None:
+        """Take in the jobs that an execution has from a checkpoint; its spec is complete with them."""
+        self._borrowed[uid] = borrowed
+        old = self._executions.get(uid)
+        if old is not None:
+            self._executions[uid] = _completed(old, borrowed)
+
+    def _note_fork(self, key: Key, status: Status) -> None:
+        restored = status.restored_from
+        if restored is not None and restored.mode is Mode.FORK:
+            fork = Fork(key.namespace, key.name, key.uid, restored.origin.id, restored.at)
+            self._forks.setdefault(restored.origin.execution_uid, {}).setdefault(key.uid, fork)
 
     def wrote_status(self, key: Key, resource_version: str, status: Status) -> None:
         """Take in the answer to an own status write."""
         old = self._executions.get(key.uid)
         if old is not None and int(old.resource_version) < int(resource_version):
             execution = replace(old.execution, status=status)
-            self._executions[key.uid] = replace(old, resource_version=resource_version, execution=execution)
+            needed = _needed(status, old.asks)
+            self._executions[key.uid] = replace(
+                old, resource_version=resource_version, execution=execution, restores=needed
+            )
+            if status.restore is not None and status.restore.step not in UNDER_WAY:
+                self.seen(key.uid).restore = None  # it may be large, and is read again if it is needed
+            self._note_fork(key, status)
+            borrowed, restored = self._borrowed.get(key.uid), status.restored_from
+            if borrowed is not None and restored is not None:
+                self._borrowed[key.uid] = replace(borrowed, source=restored.configs)
 
     def forget_execution(self, uid: str) -> None:
         """The execution is gone; its objects follow by the garbage collector."""
-        self._executions.pop(uid, None)
+        view = self._executions.pop(uid, None)
         self._seen.pop(uid, None)
+        self._borrowed.pop(uid, None)
+        self._forks.pop(uid, None)
+        restored = view.execution.status.restored_from if view else None
+        if restored is not None:
+            self._forks.get(restored.origin.execution_uid, {}).pop(uid, None)
 
     def execution(self, uid: str) -> ExecutionView | None:
         """The execution with that UID, if it has been seen."""
         return self._executions.get(uid)
 
     def restored_from(self, namespace: str) -> frozenset[str]:
-        """Names and ids of the checkpoints that executions which have not finished start from."""
-        found = (v for v in self._executions.values() if v.restores and v.key.namespace == namespace)
-        return frozenset(v.restores for v in found if not v.execution.status.finished)
+        """Names and ids of the checkpoints that restores of executions still need."""
+        found = (v.restores for v in self._executions.values() if v.restores and v.source_namespace == namespace)
+        return frozenset().union(*found)
 
     def keys(self) -> list[Key]:
         """All executions that are known."""
@@ -239,6 +288,8 @@ class Views:
             outputs=self.outputs.pick(wanted),
             lost=frozenset(seen.lost),
             checkpoints=self.checkpoints.of_execution(view.key.namespace, view.key.name, uid),
+            restore=seen.restore,
+            forks=tuple(self._forks.get(uid, {}).values()),
         )
 
 
@@ -246,45 +297,95 @@ def _recent(noted: dict[str, datetime], now: datetime) -> frozenset[str]:
     return frozenset(name for name, at in noted.items() if now - at <= ABSENCE_COUNTS_FOR)
 
 
-def _view(key: Key, body: Mapping[str, Any], old: ExecutionView | None) -> ExecutionView:
-    meta = body["metadata"]
-    identity = Identity(key.namespace, key.name, key.uid)
+def _view(key: Key, body: Mapping[str, Any], old: ExecutionView | None, borrowed: Borrowed | None) -> ExecutionView:
+    meta, written = body["metadata"], body.get("spec") or {}
+    status = statuses.from_wire(body.get("status") or {})
     generation = meta["generation"]
+    fields = {
+        "generation": generation, "status": status, "deleting": "deletionTimestamp" in meta,
+        "paused_by_operator": _wrote(meta, "f:paused"),
+        "stale_pause_reason": _wrote(meta, "f:pause", "f:reason") and not _wrote(meta, "f:paused"),
+    }  # fmt: skip
+    asks = written.get("restoreFrom") or {}
     if old is not None and old.execution.generation == generation:
-        spec, violations, shape = old.execution.spec, old.execution.violations, old.shape
-        text, digest = old.spec_text, old.execution.spec_digest
+        execution, shape, text = replace(old.execution, **fields), old.shape, old.spec_text
     else:
-        spec, violations = _parsed(body)
+        given, lacks = _with_jobs(written, borrowed, status)
+        begun = status.started_at is not None
+        spec, violations = _parsed(given, len(json.dumps(body)), begun=begun)
         shape = Shape(spec) if spec else None
-        written = body.get("spec") or {}
-        text, digest = zlib.compress(json.dumps(written).encode(), 1), spec_digest(written)
-    execution = Execution(
-        identity=identity, generation=generation, status=statuses.from_wire(body.get("status") or {}), spec=spec,
-        violations=violations, deleting="deletionTimestamp" in meta, paused_by_operator=_wrote(meta, "f:paused"),
-        stale_pause_reason=_wrote(meta, "f:pause", "f:reason") and not _wrote(meta, "f:paused"), spec_digest=digest,
+        text = _packed(given)
+        execution = Execution(
+            identity=Identity(key.namespace, key.name, key.uid), spec=spec, violations=violations,
+            spec_digest=spec_digest(given), borrows_jobs=_borrows(written), lacks_jobs=lacks, **fields,
+        )  # fmt: skip
+    return ExecutionView(key, meta["resourceVersion"], execution, shape, text, asks, _needed(status, asks))
+
+
+def _completed(view: ExecutionView, borrowed: Borrowed) -> ExecutionView:
+    """The view with the jobs that it lacked."""
+    if not view.execution.lacks_jobs:
+        return view
+    given, lacks = _with_jobs(view.spec, borrowed, view.execution.status)
+    spec, violations = _parsed(given, 0, begun=view.execution.status.started_at is not None)
+    execution = replace(
+        view.execution, spec=spec, violations=violations, spec_digest=spec_digest(given), lacks_jobs=lacks
     )  # fmt: skip
-    return ExecutionView(key, meta["resourceVersion"], execution, shape, text, _restores(body))
+    shape = Shape(spec) if spec else None
+    return replace(view, execution=execution, shape=shape, spec_text=_packed(given))
 
 
-def _restores(body: Mapping[str, Any]) -> str:
-    match (body.get("spec") or {}).get("restoreFrom"):
-        case {"checkpointName": str(name)}:
-            return name
-        case {"checkpointId": str(id)}:
-            return id
-    return ""
+def _packed(spec: Mapping[str, Any]) -> bytes:
+    return zlib.compress(json.dumps(spec).encode(), 1)
 
 
-def _parsed(body: Mapping[str, Any]) -> tuple[ExecutionSpec | None, tuple[Violation, ...]]:
+def _borrows(spec: Mapping[str, Any]) -> bool:
+    """Whether the jobs come from the checkpoint that the execution starts from."""
+    return bool(spec.get("restoreFrom")) and not spec.get("jobs")
+
+
+def _with_jobs(
+    spec: Mapping[str, Any], borrowed: Borrowed | None, status: Status
+) -> tuple[Mapping[str, Any], bool]:
+    """The spec with the jobs that it has from a checkpoint, and whether those are missing yet.
+
+    Params that are given lie over those of the checkpoint.
+    """
+    if not _borrows(spec):
+        return spec, False
+    restored = status.restored_from
+    source = restored.configs if restored else origin_of(spec["restoreFrom"])
+    if borrowed is None or borrowed.source != source:
+        return spec, True
+    params = {**(borrowed.configs.get("params") or {}), **(spec.get("params") or {})}
+    return {**spec, **borrowed.configs, **({"params": params} if params else {})}, False
+
+
+def origin_of(asks: Mapping[str, Any]) -> str:
+    """What a `restoreFrom` starts from, as a text that tells one from the other."""
+    return json.dumps([asks.get(field) for field in ("checkpointName", "checkpointId", "latestOf", "namespace")])
+
+
+def _needed(status: Status, asks: Mapping[str, Any]) -> frozenset[str]:
+    """Names and ids of the checkpoints that a restore goes back to and has not yet."""
+    progress = status.restore
+    if progress is not None and progress.step is Step.DONE and progress.request_id == asks.get("requestId", ""):
+        return frozenset()
+    named = {asks.get("checkpointName", ""), asks.get("checkpointId", "")}
+    if progress is not None and progress.origin is not None:
+        named |= {progress.origin.name, progress.origin.id, progress.undo}
+    return frozenset(named - {""})
+
+
+def _parsed(
+    given: Mapping[str, Any], size: int, *, begun: bool
+) -> tuple[ExecutionSpec | None, tuple[Violation, ...]]:
     try:
-        spec = parse(body.get("spec") or {})
+        spec = parse(given)
     except InvalidSpec as error:
         return None, error.violations
-    if "restoreFrom" in body["spec"]:
-        text = "this version cannot restore: leave it out to run the jobs from the beginning"
-        return None, (Violation("spec.restoreFrom", text),)
-    size = len(json.dumps(body)) + len(spec.jobs) * _BYTES_PER_RECORD
-    if size > names.OBJECT_LIMIT and not (body.get("status") or {}).get("startedAt"):
+    size += len(spec.jobs) * (_BYTES_PER_RECORD + (_BYTES_PER_PLANNED if spec.restore else 0))
+    if size > names.OBJECT_LIMIT and not begun:
         text = (
             f"{names.TOO_LARGE}: with its status the object would come to about {size // 1000} KB, of "
             f"{names.OBJECT_LIMIT // 1000} KB allowed; use `group:` dependencies, jobDefaults, or split it"

@@ -13,6 +13,7 @@ from typing import Any
 from cairn.core.checkpoint.book import Pending
 from cairn.core.observed import KubePod
 from cairn.core.outputs import Outputs
+from cairn.core.spec import Restore
 from cairn.core.status import Status
 
 Manifest = dict[str, Any]
@@ -115,6 +116,35 @@ class FetchResult:
 
 
 @dataclass(frozen=True, slots=True)
+class FetchPacks:
+    """Read the kept results that a fork has taken over; `digests` are those that are wanted now."""
+
+    names: tuple[str, ...]
+    digests: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class FetchJobs:
+    """Read the jobs of a fork whose spec has none, from the object that holds them."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class FetchCheckpoint:
+    """Find and read the checkpoint that a restore asks for."""
+
+    asked: Restore
+
+
+@dataclass(frozen=True, slots=True)
+class SavePack:
+    """Create an object that holds what a fork takes over; it is there already if its name is taken."""
+
+    manifest: Manifest
+
+
+@dataclass(frozen=True, slots=True)
 class TakeCheckpoint:
     """Make the object of a decided checkpoint and save in it the state as it is stored now."""
 
@@ -128,7 +158,7 @@ class DeleteExecution:
 
 Action = (
     SaveResult | SetPaused | Launch | Release | Hold | StopJob | LookUp | Explain | ReadLog | KeepLogTail
-    | FetchResult | TakeCheckpoint | DeleteExecution
+    | FetchResult | FetchPacks | FetchJobs | FetchCheckpoint | SavePack | TakeCheckpoint | DeleteExecution
 )  # fmt: skip
 
 

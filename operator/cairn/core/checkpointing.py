@@ -65,6 +65,8 @@ def keep_book(draft: Draft) -> None:
     """Settle what was pending, decide what this step calls for, and ask for what is not there yet."""
     book = replace(draft.status.checkpointing, settings=resolved.to_wire(draft.spec.checkpoint))
     book = _decided(draft, _settled(draft, book))
+    if draft.undo is not None and all(p.name != draft.undo.name for p in book.pending):
+        book = replace(book, pending=(*book.pending, draft.undo)[-_PENDING_AT_MOST:])
     book = replace(
         book, next=triggers.next_time(draft.status, book, draft.spec.checkpoint), unsaved=_unsaved(draft, book)
     )
@@ -81,7 +83,7 @@ def _is_settled(draft: Draft, pending: Pending) -> bool:
 
 def _settled(draft: Draft, book: Book) -> Book:
     """The book after what has become of the pending ones, and of those that users made."""
-    ready = [c for c in draft.observed.checkpoints.values() if c.is_ready]
+    ready = [c for c in draft.observed.checkpoints.values() if c.is_ready and _is_of_this_course(draft, c)]
     newest = max(ready, key=lambda c: c.id, default=None)
     if newest is not None and (book.last is None or newest.id > book.last.id):
         book = replace(book, last=_last(newest), failed=_still(book.failed, newest))
@@ -94,6 +96,12 @@ def _settled(draft: Draft, book: Book) -> Book:
         else:
             book = book.without(pending.name)
     return book
+
+
+def _is_of_this_course(draft: Draft, found: CheckpointObject) -> bool:
+    """Whether it was taken since the execution last went back; what came before is not what is at risk now."""
+    restored = draft.status.restored_from
+    return restored is None or (found.taken_at is not None and found.taken_at > restored.at)
 
 
 def _still(failed: Failure | None, newest: CheckpointObject) -> Failure | None:
@@ -131,7 +139,9 @@ def _failed(draft: Draft, book: Book, found: CheckpointObject) -> Book:
 
 def _unsaved(draft: Draft, book: Book) -> int:
     """How many more jobs have ended than the last checkpoint has seen the end of."""
-    return max(ended(draft.records) - (book.last.ended if book.last else 0), 0)
+    restored = draft.status.restored_from
+    saved = book.last.ended if book.last else restored.ended if restored else 0
+    return max(ended(draft.records) - saved, 0)
 
 
 # --- Deciding --------------------------------------------------------------------------------------------------------
@@ -178,6 +188,8 @@ def _due(draft: Draft, book: Book) -> Due | None:
     if draft.critical:
         found = draft.critical[:SHOWN_CAUSES]
         return triggers.critical_due(found, status, draft.records, draft.execution.generation)
+    if draft.restored:
+        return None  # what was kept has not ended in this step, and is saved already
     levels = triggers.ended_levels(before.jobs, draft.records, draft.shape.levels)
     if levels and triggers.wants(settings, Trigger.LEVEL_COMPLETED):
         return triggers.level_due(levels, status, draft.records, draft.shape.levels)

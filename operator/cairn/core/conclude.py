@@ -58,7 +58,8 @@ def _stopped(record: JobRecord, now: datetime) -> Concluded:
     if why in _STOP_REASONS:
         failed = record.as_ended(JobState.FAILED, _STOP_REASONS[why], _STOP_MESSAGES[why], now)
         return Concluded(failed, failed, failed.message)
-    text = "stopped by the pause; it runs again after the resume"
+    rewind = why is Stopping.REWIND
+    text = "stopped: the execution goes back" if rewind else "stopped by the pause; it runs again after the resume"
     stopped = record.as_ended(JobState.FAILED, names.STOPPED, text, now)
     return Concluded(stopped.as_pending(stopped.reason, stopped.message), stopped, stopped.message)
 

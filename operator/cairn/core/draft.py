@@ -8,13 +8,14 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from cairn.core import graph
 from cairn.core.actions import Action
+from cairn.core.checkpoint.book import Pending
 from cairn.core.manifests import Identity
 from cairn.core.naming import attempt_name
 from cairn.core.observed import Observed
 from cairn.core.outputs import Outputs
-from cairn.core.spec import ExecutionSpec, JobSpec
+from cairn.core.shape import Shape
+from cairn.core.spec import ExecutionSpec
 from cairn.core.status import JobRecord, JobState, Status
 from cairn.errors import Violation
 
@@ -31,17 +32,9 @@ class Execution:
     deleting: bool = False
     paused_by_operator: bool = False  # the operator's field manager wrote `spec.paused` last
     stale_pause_reason: bool = False  # `spec.pause.reason` is the operator's, of a pause that has ended
-    spec_digest: str = ""  # SHA-256 over the spec as it is written
-
-
-class Shape:
-    """What can be computed once for an accepted spec: its jobs by id, levels, dependents, launch order."""
-
-    def __init__(self, spec: ExecutionSpec) -> None:
-        self.jobs: dict[str, JobSpec] = {job.id: job for job in spec.jobs}
-        self.levels = graph.levels(spec.jobs)
-        self.dependents = graph.dependents(spec.jobs)
-        self.ordered = sorted(spec.jobs, key=lambda job: self.levels[job.id])  # stable: spec order within a level
+    spec_digest: str = ""  # SHA-256 over the spec as it is written, with the jobs that come from a checkpoint
+    borrows_jobs: bool = False  # its jobs come from a checkpoint
+    lacks_jobs: bool = False  # … and have not been read yet
 
 
 @dataclass(slots=True)
@@ -62,6 +55,12 @@ class Draft:
     unsettled: list[str] = field(default_factory=list)  # what keeps a pause from being complete
     critical: list[str] = field(default_factory=list)  # ready, but for a checkpoint that is to be taken first
     failing: bool = False  # `failurePolicy: Stop` lets nothing start but runOn Failure and Done
+    held: bool = False  # a fork that has not begun: nothing of it is looked at
+    rewinding: bool = False  # a rewind is being prepared: nothing starts meanwhile
+    stopping: bool = False  # a rewind is committed: what it does not keep is stopped, and nothing else is done
+    adopted: frozenset[str] = frozenset()  # … and these go on
+    restored: bool = False  # the records are those of a restore that took place in this very plan
+    undo: Pending | None = None  # the checkpoint of the state before a rewind, to be taken
     pausing: bool = False  # `failurePolicy: Pause` is about to pause, or has: nothing starts meanwhile
 
     @property

@@ -19,6 +19,7 @@ from cairn import names
 from cairn.core import checkpointing, manifests
 from cairn.core.actions import (
     Explain,
+    FetchPacks,
     FetchResult,
     Hold,
     KeepLogTail,
@@ -64,6 +65,8 @@ def _job_of(draft: Draft, record: JobRecord) -> JobSpec:
 def _marked(draft: Draft, record: JobRecord) -> JobRecord:
     """The record, marked as to be stopped where a cancel, a timeout or a pause with `mode: Stop` wants that."""
     job = _job_of(draft, record)
+    if draft.stopping:
+        return record if record.id in draft.adopted else record.as_stopping(Stopping.REWIND)
     if draft.ending and job.run_on is not RunOn.DONE:
         cause = Stopping.CANCEL if draft.status.cancel else Stopping.TIMEOUT
         return record.as_stopping(cause)
@@ -150,10 +153,10 @@ def _not_stopped_by_pause(record: JobRecord) -> JobRecord:
     return replace(record, stopping=None) if record.stopping is Stopping.PAUSE else record
 
 
-def upstream(draft: Draft, job: JobSpec) -> dict[str, Outputs] | list[FetchResult]:
+def upstream(draft: Draft, job: JobSpec) -> dict[str, Outputs] | list[FetchResult | FetchPacks]:
     """The outputs of the job's dependencies, or what must be fetched to have them."""
     found: dict[str, Outputs] = {}
-    missing: list[FetchResult] = []
+    missing: list[JobRecord] = []
     for name in job.depends_on:
         record = draft.records[name]
         if not record.result or record.state is not JobState.COMPLETED:
@@ -164,8 +167,23 @@ def upstream(draft: Draft, job: JobSpec) -> dict[str, Outputs] | list[FetchResul
         elif record.result in draft.observed.lost:
             raise CannotLaunch(names.INPUT_LOST, f"the outputs of job {name} are gone or damaged")
         else:
-            missing.append(FetchResult(draft.name_of(record), record.result))
-    return missing or found
+            missing.append(record)
+    return _fetches(draft, missing) or found
+
+
+def _fetches(draft: Draft, missing: list[JobRecord]) -> list[FetchResult | FetchPacks]:
+    """What to read to have these results: each its JobResult, but what a fork has kept, from its packs."""
+    restored, begun = draft.status.restored_from, draft.status.started_at
+    packed = [
+        r for r in missing
+        if restored and restored.packs and begun and r.finished_at is not None and r.finished_at <= begun
+    ]  # fmt: skip
+    fetches: list[FetchResult | FetchPacks] = [
+        FetchResult(draft.name_of(r), r.result) for r in missing if r not in packed
+    ]
+    if packed and restored is not None:
+        fetches.append(FetchPacks(restored.packs, frozenset(r.result for r in packed)))
+    return fetches
 
 
 def launch_of(draft: Draft, record: JobRecord, job: JobSpec, *, held: bool) -> Launch | None:
@@ -280,7 +298,7 @@ def suspend_strays(draft: Draft) -> None:
         if job.complete or job.failed or job.deleting or job.stopped:
             continue
         record = draft.records.get(job.job)
-        if record is None or job.attempt > record.attempt or (not _is_live(record, job) and _runs(draft, job)):
+        if record is None or job.attempt > record.last or (not _is_live(record, job) and _runs(draft, job)):
             draft.after.append(StopJob(job.name, job.uid, stray=True))
 
 

@@ -8,6 +8,7 @@ from datetime import datetime
 
 from cairn import names
 from cairn.core import pausing
+from cairn.core.restore.progress import Step
 from cairn.core.status import Condition, PausePhase, Phase, Status
 from cairn.errors import Violation
 
@@ -79,12 +80,20 @@ def _checkpointed(status: Status) -> list[_Wanted]:
     return []
 
 
+def _restored(status: Status) -> list[_Wanted]:
+    """How the newest restore that was asked for stands; nothing where none ever was."""
+    progress = status.restore
+    if progress is None:
+        return []
+    return [_Wanted(names.CONDITION_RESTORED, progress.step is Step.DONE, progress.reason, progress.message)]
+
+
 def conditions(status: Status, violations: Sequence[Violation], ignored_edits: Sequence[str], *,
                generation: int, now: datetime) -> tuple[Condition, ...]:  # fmt: skip
     """All conditions of `status`; a transition time changes only with the condition's status."""
     wanted = [
         _acceptance(violations), _pause(status), *_end(status), *_kstatus(status, not violations),
-        *_edits(ignored_edits), *_checkpointed(status),
+        *_edits(ignored_edits), *_checkpointed(status), *_restored(status),
     ]  # fmt: skip
     return tuple(_carried(status.condition(w.type), w, generation, now) for w in wanted)
 

@@ -121,7 +121,7 @@ def _may_start(draft: Draft, job: JobSpec) -> bool:
         return False
     if record.reason == names.ON_HOLD:
         draft.put(record.with_reason(""))
-    if draft.spec.paused or draft.pausing:
+    if draft.spec.paused or draft.pausing or draft.rewinding:
         return False
     if record.retry_at is not None and record.retry_at > draft.now:
         draft.wake.append(record.retry_at)

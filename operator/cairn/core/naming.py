@@ -47,6 +47,11 @@ def inputs_name(execution: str, uid: str, digest: str, part: int) -> str:
     return f"{slug(execution, _EXECUTION_SLUG)}-inputs-{_hash(uid, digest, part)}"
 
 
+def pack_name(execution: str, uid: str, digest: str) -> str:
+    """The name of an object that holds what a fork has taken over, by the digest of what is in it."""
+    return f"{slug(execution, _EXECUTION_SLUG)}-restored-{_hash(uid, digest)}"
+
+
 # --- Checkpoints -----------------------------------------------------------------------------------------------------
 
 

@@ -7,10 +7,12 @@ named together; only failures are told one by one, the first few of a step.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import assert_never
 
 from cairn import names
 from cairn.core import pausing
 from cairn.core.actions import Note
+from cairn.core.restore.progress import Mode, Step
 from cairn.core.status import JobRecord, JobState, PausePhase, Phase, Status
 
 PROGRESS = frozenset({"Completed", "Skipped", "Launched"})  # reasons of notes that a person can do without
@@ -38,8 +40,11 @@ def _attempt(record: JobRecord) -> str:
 def notes(old: Status, new: Status) -> tuple[Note, ...]:
     """What has happened between two statuses of one execution, most telling last."""
     changed = [(old.jobs.get(r.id), r) for r in new.jobs.values() if old.jobs.get(r.id) is not r]
+    if new.restored_from != old.restored_from:  # what was kept has not ended now
+        changed = [(old.jobs.get(r.id), r) for r in new.jobs.values() if r.running and r.id not in old.jobs]
     told_of_jobs = (*_progress(changed), *_failures(changed), *_waits(changed))
-    return (*told_of_jobs, *_pause(old, new), *_cancel(old, new), *_end(old, new))
+    told_of_asked = (*_answers(old, new), *_restore(old, new), *_forks(old, new))
+    return (*told_of_jobs, *told_of_asked, *_pause(old, new), *_cancel(old, new), *_end(old, new))
 
 
 Changes = Iterable[tuple[JobRecord | None, JobRecord]]
@@ -72,7 +77,7 @@ def _failures(changed: Changes) -> Iterable[Note]:
         yield Note("JobFailed", f"failed also: {listed([r.id for r in failed[_FAILURES:]])}", warning=True)
     for record in again[:_FAILURES]:
         if record.reason == names.STOPPED:
-            yield Note("Stopped", f"{_attempt(record)} was stopped by the pause and will run again")
+            yield Note("Stopped", f"{_attempt(record)} was {record.message}")
         else:
             yield Note("Retrying", f"{_attempt(record)} ended: {record.reason}: {record.message}; trying again", True)
 
@@ -107,6 +112,48 @@ def _cancel(old: Status, new: Status) -> Iterable[Note]:
         yield Note("Cancelling", f"cancel {new.cancel.request_id}: {new.cancel.reason or 'no reason given'}")
     if new.timed_out_at and not old.timed_out_at:
         yield Note("TimedOut", "the execution has run for longer than timeoutSeconds", warning=True)
+
+
+def _answers(old: Status, new: Status) -> Iterable[Note]:
+    """Repairs by hand: which, of what, by whom, and why."""
+    known = {answer.id for answer in old.requests}
+    for answer in new.requests:
+        if answer.id in known or not answer.job:
+            continue
+        by = f" by {answer.by}" if answer.by else ""
+        why = f": {answer.message}" if answer.message else ""
+        done = answer.outcome == "Done"
+        reason, text = ("Repaired", "") if done else ("RepairRefused", " is refused")
+        yield Note(reason, f"request {answer.id}{by}: {answer.type} of job {answer.job}{text}{why}", not done)
+
+
+def _restore(old: Status, new: Status) -> Iterable[Note]:
+    """How a restore has come on."""
+    before, after = old.restore, new.restore
+    if after is None or (before and (before.step, before.message) == (after.step, after.message)):
+        return
+    request = f"request {after.request_id}: " if after.request_id else ""
+    match after.step:
+        case Step.REFUSED:
+            yield Note("RestoreRefused", f"{request}{after.reason}: {after.message}", warning=True)
+        case Step.PLANNED:
+            yield Note("RestorePlanned", f"{request}{after.message}")
+        case Step.STOPPING:
+            yield Note("Rewinding", f"{request}{after.message}")
+        case Step.DONE:
+            yield Note("Forked" if after.mode is Mode.FORK else "Rewound", f"{request}{after.message}")
+        case Step.PREPARING:
+            return
+        case _ as never:
+            assert_never(never)
+
+
+def _forks(old: Status, new: Status) -> Iterable[Note]:
+    """Executions that were forked from this one."""
+    known = {fork.uid for fork in old.forks}
+    for fork in new.forks:
+        if fork.uid not in known:
+            yield Note("ForkedInto", f"forked from checkpoint {fork.checkpoint_id} into {fork.namespace}/{fork.name}")
 
 
 def _end(old: Status, new: Status) -> Iterable[Note]:

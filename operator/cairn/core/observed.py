@@ -14,6 +14,8 @@ from typing import Any
 from cairn import names
 from cairn.core.checkpoint.objects import CheckpointObject
 from cairn.core.outputs import Outputs, OutputsError
+from cairn.core.restore.progress import Fork
+from cairn.core.restore.source import Found, NotFound
 from cairn.core.times import parse_time
 
 # Reasons with which the kubelet or a controller fails a pod for the node's sake, not for the program's.
@@ -146,8 +148,10 @@ class Observed:
     explained: Mapping[str, Explanation] = field(default_factory=dict)  # by UID of the Job or pod
     logs: Mapping[str, LogRead] = field(default_factory=dict)
     outputs: Mapping[str, Outputs] = field(default_factory=dict)  # by digest
-    lost: frozenset[str] = frozenset()  # digests of results that are gone or damaged
+    lost: frozenset[str] = frozenset()  # digests of results, and names of objects with jobs, that are gone or damaged
     checkpoints: Mapping[str, CheckpointObject] = field(default_factory=dict)  # of this execution, by name
+    restore: Found | NotFound | None = None  # the checkpoint that a restore asks for, once it was looked for
+    forks: tuple[Fork, ...] = ()  # executions that were forked from this one
 
 
 def _owner_uid(meta: Mapping[str, Any]) -> str:

@@ -32,8 +32,10 @@ from cairn.core.spec import (
     Replay,
     Request,
     RequestType,
+    Restore,
     Retry,
     RunOn,
+    Source,
 )
 from cairn.errors import InvalidSpec, Violation
 from cairn.names import OUTPUTS_LIMIT
@@ -151,12 +153,27 @@ def _execution(execution: schema.Execution, jobs: Iterable[JobSpec], checkpoint:
         params=execution.params,
         checkpoint=checkpoint,
         requests=tuple(_request(request) for request in execution.requests),
+        restore=_restore(execution.restore_from) if execution.restore_from else None,
     )
 
 
 def _request(request: schema.Request) -> Request:
     fields = dict(request) | {"limit": request.limit or 0, "has_outputs": "outputs" in request.model_fields_set}
     return Request(**fields)
+
+
+def _restore(given: schema.RestoreFrom) -> Restore:
+    return Restore(
+        source=Source(
+            given.checkpoint_name or "", given.checkpoint_id or "", given.latest_of or "", given.namespace or ""
+        ),
+        rerun=frozenset(given.rerun),
+        confirm=frozenset(given.confirm),
+        force=given.force,
+        dry_run=given.dry_run,
+        plan_digest=given.plan_digest or "",
+        request_id=given.request_id or "",
+    )
 
 
 def _job(entry: _Entry, depends_on: tuple[str, ...], defaults: Mapping[str, Any]) -> JobSpec:
@@ -187,7 +204,12 @@ def _outside(execution: schema.Execution, known: _Known) -> Iterator[Violation]:
         yield from _job_names(execution, known)
     elif execution.restore_from is None:
         yield Violation("spec.jobs", "is empty: add a job, or say with restoreFrom where the jobs come from")
+    elif execution.job_defaults:
+        text = "has no meaning without jobs: those of the checkpoint bring their own; leave it out, or add the jobs"
+        yield Violation("spec.jobDefaults", text)
     yield from _requests(execution.requests)
+    if execution.restore_from is not None:
+        yield from _sources(execution.restore_from)
 
 
 def _inside(entry: _Entry, job: JobSpec, params: Collection[str], known: _Known) -> Iterator[Violation]:
@@ -284,6 +306,15 @@ def _wrong(reference: templates.Reference, params: Collection[str], depends_on: 
     if depends_on is None:
         return f"only a job that depends on {name!r} can use its outputs: move this into the job"
     return "" if name in depends_on else f"uses the outputs of job {name!r}, which is not in dependsOn: add it there"
+
+
+def _sources(given: schema.RestoreFrom) -> Iterator[Violation]:
+    named = {"checkpointName": given.checkpoint_name, "checkpointId": given.checkpoint_id, "latestOf": given.latest_of}
+    there = [field for field, value in named.items() if value is not None]
+    if len(there) > 1:
+        yield Violation("spec.restoreFrom", f"{' and '.join(there)} are set: say with one of them what to start from")
+    if not there:
+        yield Violation("spec.restoreFrom", f"one of {', '.join(named)} must be set: what to start from")
 
 
 def _job_names(execution: schema.Execution, known: _Known) -> Iterator[Violation]:

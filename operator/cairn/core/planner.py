@@ -17,12 +17,13 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from cairn import names
-from cairn.core import checkpointing, following, health, launching, pausing, repair
+from cairn.core import checkpointing, following, health, launching, pausing, repair, restoring
 from cairn.core.actions import DeleteExecution, Plan, SetPaused, Urgency
 from cairn.core.checkpoint.book import Book
-from cairn.core.draft import Draft, Execution, Shape
+from cairn.core.draft import Draft, Execution
 from cairn.core.notes import listed, notes, waits_visibly
 from cairn.core.observed import Observed
+from cairn.core.shape import Shape
 from cairn.core.spec import ExecutionSpec, FailurePolicy
 from cairn.core.status import Acknowledged, CancelState, JobRecord, JobState, Phase, Status, to_wire
 
@@ -37,17 +38,34 @@ def plan(execution: Execution, observed: Observed, *, now: datetime, shape: Shap
     if execution.spec is None:
         return _finish_plan(_not_accepted(execution, now), execution, now=now)
     draft = _begin(execution, execution.spec, shape or Shape(execution.spec), observed, now)
-    repair.answer_requests(draft)
-    if not draft.status.finished:
-        draft.records = _aligned(draft.records, draft.spec, now)  # a request may have taken it up again
-        _work(draft)
-    checkpointing.keep_book(draft)
-    following.suspend_strays(draft)
-    _expire(draft)
+    restoring.begin(draft)
+    if draft.held and draft.status.restore is None:
+        return Plan(execution.status, after=tuple(draft.after))  # it is being read: nothing to tell yet
+    if draft.held:
+        _show_pause(draft)
+    else:
+        _advance(draft)
     ignored = _ignored_edits(draft)
     draft.status = replace(draft.status, jobs=draft.records)
     draft.status = _with_conditions(draft.status, execution, ignored, now)
     return _finish_plan(draft.status, execution, draft, now=now)
+
+
+def _advance(draft: Draft) -> None:
+    """Everything about an execution that has begun."""
+    if not draft.stopping:
+        repair.answer_requests(draft)
+        _decline_cancel(draft)
+    if draft.restored or not draft.status.finished:
+        draft.records = _aligned(draft.records, draft.spec, draft.now)  # a request may have taken it up again
+    if not draft.stopping:
+        if not draft.status.finished:
+            _work(draft)
+        restoring.prepare(draft)
+    restoring.note_forks(draft)
+    checkpointing.keep_book(draft)
+    following.suspend_strays(draft)
+    _expire(draft)
 
 
 def _not_accepted(execution: Execution, now: datetime) -> Status:
@@ -72,19 +90,20 @@ def _begin(execution: Execution, spec: ExecutionSpec, shape: Shape, observed: Ob
     status = execution.status
     if execution.stale_pause_reason:
         spec = replace(spec, pause=replace(spec.pause, reason=""))
-    if status.started_at is None:
+    if status.started_at is None and spec.restore is None:
         status = replace(status, started_at=now, phase=Phase.RUNNING)
     status = pausing.begin_or_end(
         status, spec, generation=execution.generation, by_operator=execution.paused_by_operator, now=now
     )
-    records = dict(status.jobs) if status.finished else _aligned(status.jobs, spec, now)
+    still = status.finished or status.started_at is None
+    records = dict(status.jobs) if still else _aligned(status.jobs, spec, now)
     return Draft(execution, spec, shape, observed, now, status, records)
 
 
 def _aligned(recorded: Mapping[str, JobRecord], spec: ExecutionSpec, now: datetime) -> dict[str, JobRecord]:
     """A record for every job of the spec, in its order; jobs removed after they had started keep theirs, at the end."""
     records = {job.id: _present(recorded.get(job.id) or JobRecord(job.id)) for job in spec.jobs}
-    return records | {r.id: _removed(r, now) for r in recorded.values() if r.id not in records and r.attempt}
+    return records | {r.id: _removed(r, now) for r in recorded.values() if r.id not in records and r.last}
 
 
 def _removed(record: JobRecord, now: datetime) -> JobRecord:
@@ -117,6 +136,15 @@ def _acknowledge_cancel(draft: Draft) -> None:
     state = status.cancel or CancelState(cancel.request_id, cancel.reason, draft.now)
     kept = (*status.requests, answer)[-names.RECORDED_REQUESTS :]
     draft.status = replace(status, cancel=state, requests=kept)
+
+
+def _decline_cancel(draft: Draft) -> None:
+    """A cancel of what has finished is answered, else it would act once something takes the execution up again."""
+    cancel, status = draft.spec.cancel, draft.status
+    if cancel is None or not status.finished or status.acknowledged(cancel.request_id):
+        return
+    answer = Acknowledged(cancel.request_id, "Cancel", draft.now, "Refused", message="the execution has finished")
+    draft.status = replace(status, requests=(*status.requests, answer)[-names.RECORDED_REQUESTS :])
 
 
 def _check_timeout(draft: Draft) -> None:
@@ -197,7 +225,8 @@ def _show_pause(draft: Draft) -> None:
 
 def _expire(draft: Draft) -> None:
     ttl, finished = draft.spec.ttl_seconds_after_finished, draft.status.finished_at
-    if ttl is None or finished is None or not draft.status.finished or draft.status.checkpointing.pending:
+    waits = draft.status.checkpointing.pending or restoring.under_way(draft.status) or draft.rewinding
+    if ttl is None or finished is None or not draft.status.finished or waits:
         return
     end = finished + timedelta(seconds=ttl)
     if draft.now >= end and draft.execution.status.finished:

@@ -161,6 +161,19 @@ class Request(Model):
     reason: Text = ""
 
 
+class RestoreFrom(Model):
+    checkpoint_name: Annotated[str, Field(min_length=1, max_length=253)] | None = None
+    checkpoint_id: Annotated[str, Field(min_length=1, max_length=128)] | None = None
+    latest_of: Annotated[str, Field(min_length=1, max_length=253)] | None = None
+    namespace: Annotated[str, Field(min_length=1, max_length=63)] | None = None
+    rerun: Annotated[list[str], Field(max_length=MAX_JOBS)] = []
+    confirm: Annotated[list[str], Field(max_length=MAX_JOBS)] = []
+    force: bool = False
+    dry_run: bool = False
+    plan_digest: Annotated[str, Field(min_length=1, max_length=128)] | None = None
+    request_id: RequestId | None = None
+
+
 class Retention(Model):
     max_age_seconds: Annotated[int, Field(ge=0, le=MAX_RETENTION_SECONDS)] | None = None
     max_bytes: Annotated[int, Field(ge=0, le=MAX_INT64)] | None = None
@@ -197,7 +210,7 @@ class Execution(Model):
     checkpoint: dict[str, Any] = {}
     job_defaults: dict[str, Any] = {}
     jobs: Annotated[list[Any], Field(max_length=MAX_JOBS)] = []
-    restore_from: Any = None
+    restore_from: RestoreFrom | None = None
     requests: Annotated[list[Request], Field(max_length=MAX_REQUESTS)] = []
 
 
@@ -284,6 +297,6 @@ def _message(item: ErrorDetails) -> str:
 
 _FIELDS = {
     str(field.alias)
-    for model in (Execution, Job, Retry, Pause, Cancel, Request, Checkpoint, Retention, PodTemplate)
+    for model in (Execution, Job, Retry, Pause, Cancel, Request, RestoreFrom, Checkpoint, Retention, PodTemplate)
     for field in model.model_fields.values()
 }

@@ -130,6 +130,35 @@ class Request:
 
 
 @dataclass(frozen=True, slots=True)
+class Source:
+    """Which checkpoint a restore starts from: exactly one of the first three is set."""
+
+    checkpoint_name: str = ""
+    checkpoint_id: str = ""
+    latest_of: str = ""
+    namespace: str = ""  # empty: the execution's own
+
+    def __str__(self) -> str:
+        where = f" in namespace {self.namespace}" if self.namespace else ""
+        if self.latest_of:
+            return f"newest checkpoint of execution {self.latest_of}{where}"
+        return f"checkpoint {self.checkpoint_name or self.checkpoint_id}{where}"
+
+
+@dataclass(frozen=True, slots=True)
+class Restore:
+    """A restore that is asked for: a fork in a new execution, a rewind in one that has started."""
+
+    source: Source
+    rerun: frozenset[str] = frozenset()  # run again although the checkpoint holds their results
+    confirm: frozenset[str] = frozenset()  # `replay: Confirm`, and yes
+    force: bool = False
+    dry_run: bool = False
+    plan_digest: str = ""  # of the plan that was looked at; another one is refused
+    request_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class ExecutionSpec:
     """A whole accepted spec."""
 
@@ -146,3 +175,4 @@ class ExecutionSpec:
     params: Mapping[str, Any] = field(default_factory=dict)
     checkpoint: CheckpointSettings = field(default_factory=CheckpointSettings)
     requests: tuple[Request, ...] = ()
+    restore: Restore | None = None  # with one, `jobs` may be empty: they come from the checkpoint

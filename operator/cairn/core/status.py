@@ -3,6 +3,8 @@
 Rules:
 - `status.jobs` holds one compact record per job; a field at its default is not written (1,000 jobs must stay small).
 - A record is the operator's memory. What it says about an attempt is written *before* the effect (see `core.planner`).
+- `used` is the highest attempt number that was ever given, where that is beyond the attempt that is described: after a
+  rewind the record goes back, and the numbers go on.
 - `stopping` says that this attempt is being ended on purpose and why; it is recorded before its Kubernetes Job is
   suspended, so that a restarted operator does not mistake the dying pod for a failure.
 """
@@ -17,6 +19,8 @@ from typing import Any
 
 from cairn.core.checkpoint import book
 from cairn.core.checkpoint.book import Book
+from cairn.core.restore import progress
+from cairn.core.restore.progress import Fork, Progress, RestoredFrom
 from cairn.core.times import format_time, parse_time
 from cairn.names import MESSAGE_LIMIT
 
@@ -61,6 +65,7 @@ class Stopping(StrEnum):
     CANCEL = "Cancel"
     TIMEOUT = "Timeout"
     SECOND_POD = "SecondPod"
+    REWIND = "Rewind"
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +91,12 @@ class JobRecord:
     stopping: Stopping | None = None
     extra_retries: int = 0
     paused_for: bool = False
+    used: int = 0
+
+    @property
+    def last(self) -> int:
+        """The highest attempt number that was ever given; the next attempt gets the one after it."""
+        return max(self.attempt, self.used)
 
     @property
     def terminal(self) -> bool:
@@ -104,9 +115,13 @@ class JobRecord:
     def as_intended(self, definition: str, now: datetime) -> JobRecord:
         """The next attempt, recorded before its Kubernetes Job is created."""
         return JobRecord(
-            id=self.id, state=JobState.RUNNING, attempt=self.attempt + 1, launched_at=now, definition=definition,
+            id=self.id, state=JobState.RUNNING, attempt=self.last + 1, launched_at=now, definition=definition,
             failures=self.failures, disruptions=self.disruptions, extra_retries=self.extra_retries,
         )  # fmt: skip
+
+    def as_fresh(self, used: int) -> JobRecord:
+        """As if it had never run, but for the attempt numbers that are taken and the retries that somebody added."""
+        return JobRecord(id=self.id, used=used, extra_retries=self.extra_retries)
 
     def as_stopping(self, why: Stopping) -> JobRecord:
         """The running attempt, to be ended on purpose; the first cause stays."""
@@ -195,6 +210,16 @@ class Status:
     jobs: Mapping[str, JobRecord] = field(default_factory=dict)
     conditions: tuple[Condition, ...] = ()
     checkpointing: Book = field(default_factory=Book)
+    restore: Progress | None = None
+    restored_from: RestoredFrom | None = None
+    forks: tuple[Fork, ...] = ()
+
+    @property
+    def of_the_run(self) -> Status:
+        """What is state of the run: without conditions and the bookkeeping of checkpoints and restores."""
+        return replace(
+            self, conditions=(), checkpointing=Book(), restore=None, restored_from=None, forks=()
+        )
 
     @property
     def finished(self) -> bool:
@@ -217,7 +242,7 @@ _RECORD_TIMES = {"launchedAt": "launched_at", "startedAt": "started_at", "finish
 _RECORD_PLAIN = {
     "attempt": "attempt", "reason": "reason", "message": "message", "uid": "uid", "podUid": "pod_uid",
     "hash": "definition", "result": "result", "failures": "failures", "disruptions": "disruptions",
-    "extraRetries": "extra_retries", "pausedFor": "paused_for",
+    "extraRetries": "extra_retries", "pausedFor": "paused_for", "used": "used",
 }  # fmt: skip
 
 
@@ -341,6 +366,9 @@ def to_wire(status: Status) -> dict[str, Any]:
             "requests": [_acknowledged_to_wire(r) for r in status.requests],
             "jobs": [record_to_wire(r) for r in status.jobs.values()],
             "checkpointing": book.to_wire(status.checkpointing),
+            "restore": progress.to_wire(status.restore) if status.restore else None,
+            "restoredFrom": progress.restored_to_wire(status.restored_from) if status.restored_from else None,
+            "forks": [progress.fork_to_wire(f) for f in status.forks],
             "conditions": [_condition_to_wire(c) for c in status.conditions],
         }
     ) | {"pausedMillis": status.paused_millis, "epoch": status.epoch}
@@ -368,4 +396,7 @@ def from_wire(wire: Mapping[str, Any]) -> Status:
         jobs={r["id"]: record_from_wire(r) for r in wire.get("jobs", ())},
         conditions=tuple(_condition_from_wire(c) for c in wire.get("conditions", ())),
         checkpointing=book.from_wire(wire.get("checkpointing") or {}),
+        restore=progress.from_wire(wire["restore"]) if wire.get("restore") else None,
+        restored_from=progress.restored_from_wire(wire["restoredFrom"]) if wire.get("restoredFrom") else None,
+        forks=tuple(progress.fork_from_wire(f) for f in wire.get("forks", ())),
     )

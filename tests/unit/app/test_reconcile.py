@@ -14,7 +14,9 @@ from cairn.app import logs, reconcile
 from cairn.app.checkpoints.archive import Archive
 from cairn.app.events import EventWriter
 from cairn.app.reconcile import Reconciler
+from cairn.app.restores import Restores
 from cairn.app.views import Key, Views
+from cairn.config import Settings
 from cairn.core.actions import Hold, KeepLogTail, LookUp, Release, SaveResult, StopJob
 from cairn.core.observed import Refusal
 from cairn.core.outputs import Outputs
@@ -39,7 +41,8 @@ class Bench:
         self.views = Views()
         self.now = NOW
         events, archive = EventWriter(self.cluster, self._clock), Archive(self.cluster)
-        self.reconciler = Reconciler(self.cluster, self.views, self._clock, events, archive)
+        restores = Restores(self.cluster, self.views, None, self.cluster.get_namespace_uid, self._clock, Settings())
+        self.reconciler = Reconciler(self.cluster, self.views, self._clock, events, archive, restores)
         self.looks: list[Key] = []
         self.reconciler.enqueue = self.looks.append
         self.name = name
@@ -650,7 +653,8 @@ async def test_two_operators_make_one_job_per_attempt(make: Make) -> None:
     bench = make()
     other_views = Views()
     events, archive = EventWriter(bench.cluster, bench._clock), Archive(bench.cluster)
-    other = Reconciler(bench.cluster, other_views, bench._clock, events, archive)
+    restores = Restores(bench.cluster, other_views, None, bench.cluster.get_namespace_uid, bench._clock, Settings())
+    other = Reconciler(bench.cluster, other_views, bench._clock, events, archive, restores)
     other_views.see_execution(bench.cluster.executions["sample"])
     await asyncio.gather(bench.look(), other.reconcile(bench.key))
     await bench.settle()

@@ -109,12 +109,6 @@ def test_a_wrong_spec_is_seen_with_its_violations(views: Views) -> None:
     assert [v.field for v in view.execution.violations] == ["spec.jobs"]
 
 
-def test_a_restore_is_not_accepted_yet(views: Views) -> None:
-    views.see_execution(execution(6, 2, {"restoreFrom": {"checkpointName": "c"}}))
-    view = views.execution("uid-1")
-    assert view is not None and [v.field for v in view.execution.violations] == ["spec.restoreFrom"]
-
-
 @pytest.mark.parametrize("started", [False, True])
 def test_what_is_too_large_does_not_start_and_what_has_started_goes_on(views: Views, started: bool) -> None:
     large = {"jobs": [{"id": f"j{i}", "image": "x" * 5000} for i in range(250)]}

@@ -74,7 +74,7 @@ def test_many_that_wait_are_told_together() -> None:
 @pytest.mark.parametrize(
     ("reason", "expected"),
     [
-        (names.STOPPED, Note("Stopped", "job a, attempt 1 was stopped by the pause and will run again")),
+        (names.STOPPED, Note("Stopped", "job a, attempt 1 was code 1")),
         (names.ERROR, Note("Retrying", "job a, attempt 1 ended: Error: code 1; trying again", True)),
     ],
     ids=["stopped by a pause", "to be tried again"],

@@ -23,9 +23,11 @@ from cairn.core.spec import (
     Replay,
     Request,
     RequestType,
+    Restore,
     Retry,
     RunOn,
     Scheduling,
+    Source,
 )
 from cairn.errors import InvalidSpec
 
@@ -67,7 +69,10 @@ def test_everything_that_can_be_said() -> None:
         "ttlSecondsAfterFinished": 0,
         "params": {"x": {"deep": [1, None, 1.5]}},
         "checkpoint": {"profile": "Production", "criticalJobIds": ["a"], "retention": {"maxBytes": 7}},
-        "restoreFrom": {"anything": True},
+        "restoreFrom": {
+            "checkpointId": "checkpoint_1_a", "namespace": "other", "rerun": ["a"], "confirm": ["b"], "force": True,
+            "dryRun": True, "planDigest": "0123", "requestId": "r1",
+        },
         "jobs": [
             job("a", group="g"),
             {
@@ -108,6 +113,10 @@ def test_everything_that_can_be_said() -> None:
         ttl_seconds_after_finished=0,
         params={"x": {"deep": [1, None, 1.5]}},
         checkpoint=resolve({"profile": "Production", "criticalJobIds": ["a"], "retention": {"maxBytes": 7}}),
+        restore=Restore(
+            Source(checkpoint_id="checkpoint_1_a", namespace="other"), frozenset({"a"}), frozenset({"b"}), True, True,
+            "0123", "r1",
+        ),
         requests=(
             Request("1", RequestType.COMPLETE, "a", None, True, by="me", reason="it did"),
             Request("2", RequestType.COMPLETE, "a"),

@@ -10,10 +10,11 @@ from pytest import param
 
 from cairn import names
 from cairn.core.actions import DeleteExecution, Launch, Plan, SetPaused, StopJob, Urgency
-from cairn.core.draft import Execution, Shape
+from cairn.core.draft import Execution
 from cairn.core.manifests import Identity
 from cairn.core.observed import Observed
 from cairn.core.planner import plan
+from cairn.core.shape import Shape
 from cairn.core.spec import Cancel, ExecutionSpec, FailurePolicy, Pause, PauseMode, RunOn
 from cairn.core.status import (
     Acknowledged,

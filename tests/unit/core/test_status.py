@@ -13,6 +13,18 @@ import yaml
 
 from cairn import names
 from cairn.core.checkpoint.book import Book
+from cairn.core.restore.progress import (
+    Fork,
+    JobPlan,
+    Mode,
+    Origin,
+    Problem,
+    Progress,
+    RestoredFrom,
+    RestorePlan,
+    Step,
+    Verdict,
+)
 from cairn.core.status import (
     Acknowledged,
     CancelState,
@@ -36,14 +48,26 @@ CRD = Path(__file__).parents[3] / "crds" / "dagexecutions.yaml"
 
 FULL_RECORD = JobRecord(
     "a", JobState.RUNNING, 3, "Waiting", "no pod yet", EARLIER, after(1), after(2), "uid", "pod", "0123456789abcdef",
-    "f" * 64, -1, 1, 2, after(3), Stopping.CANCEL, 4, True,
+    "f" * 64, -1, 1, 2, after(3), Stopping.CANCEL, 4, True, 5,
 )  # fmt: skip
+ORIGIN = Origin("checkpoint_1_a", "before", "d" * 64, "other", "original", "uid-2")
+PLAN = RestorePlan.of(
+    (
+        JobPlan("a", Verdict.KEEP, "Completed", "", 7),
+        JobPlan("b", Verdict.RERUN, "Edited", "image changed", 3, "Unsafe"),
+    ),
+    "e" * 64,
+    (Problem("b", "UnsafeRerun", "name it in rerun"),),
+)
 FULL = Status(
     Phase.FAILED, "JobFailed", "job a failed", 7, EARLIER, NOW,
     PauseState(PausePhase.DRAINING, EARLIER, 5, "operator", "why", "Stop", after(9), ("a", "b"), 2),
     1234, 2, CancelState("c1", "enough", NOW), after(5),
     (Acknowledged("c1", "Cancel", NOW, "Refused", "a", "because", "me"),), {"a": FULL_RECORD, "b": JobRecord("b")},
     (Condition("Finished", True, "JobFailed", "job a failed", 7, NOW),), Book(settings={"enabled": True}, unsaved=1),
+    Progress(Mode.REWIND, Step.STOPPING, 7, NOW, "r1", "Restoring", "stopping", ORIGIN, PLAN, "undo", "target"),
+    RestoredFrom(Mode.FORK, ORIGIN, EARLIER, 3, 2, "r0", "undo", "configs", ("pack-1", "pack-2")),
+    (Fork("default", "again", "uid-3", "checkpoint_2_b", NOW),),
 )  # fmt: skip
 
 
@@ -53,6 +77,10 @@ def test_the_examples_set_every_field() -> None:
         (FULL_RECORD, JobRecord("a")),
         (FULL, Status()),
         (FULL.pause, PauseState(PausePhase.PAUSED, NOW, 0)),
+        (FULL.restore, Progress(Mode.FORK, Step.DONE, 0, EARLIER)),
+        (FULL.restored_from, RestoredFrom(Mode.REWIND, replace(ORIGIN, id=""), NOW, 0)),
+        (PLAN, RestorePlan((), "")),
+        (PLAN.jobs[1], JobPlan("", Verdict.RUN, "")),
     ):
         assert [f.name for f in fields(example) if getattr(example, f.name) == getattr(plain, f.name)] in ([], ["id"])
 
@@ -105,10 +133,10 @@ def test_the_schema_takes_every_field() -> None:
 # --- The verbs of a record -------------------------------------------------------------------------------------------
 
 
-def test_a_new_attempt_keeps_what_is_counted_and_nothing_else() -> None:
+def test_a_new_attempt_keeps_what_is_counted_and_has_a_number_that_was_never_used() -> None:
     record = replace(FULL_RECORD, state=JobState.PENDING).as_intended("digest", NOW)
     assert record == JobRecord(
-        "a", JobState.RUNNING, 4, launched_at=NOW, definition="digest", failures=1, disruptions=2, extra_retries=4
+        "a", JobState.RUNNING, 6, launched_at=NOW, definition="digest", failures=1, disruptions=2, extra_retries=4
     )
 
 

@@ -9,6 +9,7 @@ Rules:
 
 from __future__ import annotations
 
+import logging
 from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import replace
@@ -18,10 +19,13 @@ from cairn import names
 from cairn.app.views import ExecutionView
 from cairn.core.checkpoint.state import Attempt
 from cairn.core.outputs import Outputs
+from cairn.core.restore import packs
 from cairn.core.status import JobRecord, JobState, Status
 from cairn.core.times import parse_time
-from cairn.errors import CannotSave
+from cairn.errors import CannotSave, DamagedPayload
 from cairn.ports import Cluster
+
+logger = logging.getLogger(__name__)
 
 _KEPT_BYTES = 64 * 1024 * 1024
 _PER_ATTEMPT = 500  # bytes, without its texts
@@ -51,6 +55,14 @@ class Archive:
         known = self._kept.get(uid, {}).get(key) or _attempt(result, None)
         self._put(uid, key, replace(known, log_tail=tail))
 
+    def _note_pack(self, uid: str, pack: Mapping[str, Any]) -> None:
+        """Take in what a fork has kept."""
+        try:
+            for job, attempt in packs.read_results(pack):
+                self._put(uid, (job, attempt.number), attempt)
+        except DamagedPayload as error:
+            logger.error("%s of execution %s: %s", packs.name_of(pack), uid, error)
+
     def forget(self, uid: str) -> None:
         """The execution is gone."""
         self._kept.pop(uid, None)
@@ -62,7 +74,10 @@ class Archive:
         missing = self._missing(uid, status)
         if missing:
             for result in await self._cluster.list_results(view.key.namespace, uid):
-                self.note(result, _outputs(result))
+                if packs.is_pack(result):
+                    self._note_pack(uid, result)
+                else:
+                    self.note(result, _outputs(result))
             for record, number in missing:
                 known = self._kept.setdefault(uid, {})
                 known.setdefault((record.id, number), Attempt(number, JobState.FAILED))

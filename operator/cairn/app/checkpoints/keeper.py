@@ -169,7 +169,7 @@ class Keeper:
         try:
             with metrics.CHECKPOINT_SECONDS.time():
                 newest = self._newest(seen, view.key.uid)
-                parent = Parent(newest.id, newest.digest) if newest else None
+                parent = self._parent(view, newest)
                 label = label_of(seen, parent, self._moment(seen, newest))
                 found = await cut(view, label, self._archive, limit=self._limit)
         except CannotSave as error:
@@ -188,6 +188,13 @@ class Keeper:
         except Rejected as error:  # the API server will never take it
             await self._fail(seen, names.SERIALIZATION_FAILED, str(error), view)
         return None
+
+    def _parent(self, view: ExecutionView, newest: CheckpointObject | None) -> Parent | None:
+        """The checkpoint before; after a restore, the one that it went back to."""
+        restored = view.execution.status.restored_from
+        if newest is not None and (restored is None or (newest.taken_at or newest.created_at) > restored.at):
+            return Parent(newest.id, newest.digest)
+        return Parent(restored.origin.id, restored.origin.digest) if restored else None
 
     def _moment(self, seen: CheckpointObject, newest: CheckpointObject | None) -> datetime:
         """Now, or just after the parent: ids of one execution sort in the order in which they were given."""

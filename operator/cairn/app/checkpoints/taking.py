@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 
 from cairn import names
 from cairn.app.checkpoints.archive import Archive
 from cairn.app.views import ExecutionView
 from cairn.core.checkpoint import payload, serializer
-from cairn.core.checkpoint.book import Book
 from cairn.core.checkpoint.objects import CheckpointObject, Taken
 from cairn.core.checkpoint.settings import CheckpointSettings
 from cairn.core.checkpoint.state import CheckpointState, Label, Origin, Parent, Serialized
@@ -55,7 +54,7 @@ async def cut(view: ExecutionView, label: Label, archive: Archive, *, limit: int
         label=label,
         origin=Origin(key.namespace, key.name, key.uid, execution.generation, view.resource_version),
         spec=view.spec,
-        status=replace(execution.status, conditions=(), checkpointing=Book()),
+        status=execution.status.of_the_run,
         attempts=await archive.attempts(view),
     )
     if problems := validate(state):  # else it could be saved, and never restored

@@ -27,7 +27,7 @@ from cairn.core.status import (
 from cairn.core.times import parse_time
 from cairn.errors import DamagedPayload, NewerSchema, WrongDigest
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2  # 2 has `used` in each job: after a rewind attempt numbers go on
 SPEC_PARTS = {"jobs": "jobConfigs", "params": "params"}  # what of the spec stands by itself in the document
 JOB_STATES = {state.value.lower(): state for state in JobState}
 PHASES = {phase.value.lower(): phase for phase in Phase if phase is not Phase.SUCCEEDED} | {
@@ -57,8 +57,9 @@ _REQUEST = _keys("id type at outcome job message by")
 _PAUSE = _keys("phase since generation by reason mode until running count")
 _JOB = _keys(
     "id status attempt reason message launchedAt startedAt finishedAt uid podUid definition result exitCode failures"
-    " disruptions retryAt stopping extraRetries pausedFor attempts"
+    " disruptions retryAt stopping extraRetries pausedFor used attempts"
 )
+_JOB_1 = _JOB - {"used"}
 _ATTEMPT = _keys("number status startedAt finishedAt exitCode uid")
 _ATTEMPT_MAY = _keys("error reason message outputs logTail")
 _ERROR = _keys("reason message")
@@ -197,7 +198,7 @@ def state_of(document: dict[str, Any], texts: Mapping[str, str]) -> CheckpointSt
     known = _Texts(texts)
     jobs: dict[str, JobRecord] = {}
     attempts: dict[str, tuple[Attempt, ...]] = {}
-    for job in fields.each("jobs", _JOB):
+    for job in _jobs(fields):
         record = _record(job)
         if record.id in jobs:
             raise job.wrong("id", f"{record.id[:64]} is there twice")
@@ -218,7 +219,7 @@ def state_of(document: dict[str, Any], texts: Mapping[str, str]) -> CheckpointSt
 def check_texts(document: dict[str, Any], texts: Mapping[str, str]) -> None:
     """Whether the texts are those that a parsed document names, no less and no more."""
     known = _Texts(texts)
-    for job in _document(document).each("jobs", _JOB):
+    for job in _jobs(_document(document)):
         for attempt in job.each("attempts", _ATTEMPT, _ATTEMPT_MAY):
             _outputs(attempt, known)
             _log_tail(attempt, known)
@@ -235,6 +236,10 @@ def _log_tail(fields: _Fields, texts: _Texts) -> str | None:
 
 def _document(document: dict[str, Any]) -> _Fields:
     return _Fields(document, "", _DOCUMENT, frozenset(SPEC_PARTS.values()))
+
+
+def _jobs(fields: _Fields) -> Iterator[_Fields]:
+    return fields.each("jobs", _JOB if fields.number("schemaVersion") > 1 else _JOB_1)
 
 
 def _label(fields: _Fields, parent: Parent | None) -> Label:
@@ -338,6 +343,7 @@ def _record(fields: _Fields) -> JobRecord:
         stopping=None if fields.get("stopping") is None else fields.word("stopping", _STOPPING),
         extra_retries=fields.number("extraRetries"),
         paused_for=fields.typed("pausedFor", bool),
+        used=fields.number("used") if "used" in fields else 0,
     )
 
 

@@ -67,6 +67,14 @@ def deserialize(content: Serialized) -> CheckpointState:
     return state
 
 
+def salvage(content: Serialized) -> CheckpointState:
+    """What can be made of a state whose digests do not hold, for somebody who insists. Raises as `deserialize` does."""
+    state = reading.state_of(reading.head(content.document), content.texts)
+    if problems := validate(state):
+        raise DamagedPayload("; ".join(problems[:_SHOWN]))
+    return state
+
+
 def verify(content: Serialized, parent_digest: str | None) -> None:
     """Check what a store has read, with the digest of the parent that it names: every byte is as it was written.
 
@@ -222,6 +230,7 @@ def _job(record: JobRecord, attempts: tuple[Attempt, ...], texts: dict[str, str]
         "stopping": record.stopping,
         "extraRetries": record.extra_retries,
         "pausedFor": record.paused_for,
+        "used": record.used,
         "attempts": [_attempt(attempt, texts) for attempt in attempts],
     }
 

@@ -77,6 +77,7 @@ def next_time(status: Status, book: Book, settings: CheckpointSettings) -> datet
     since = [status.started_at]
     since += [book.last.at] if book.last else []
     since += [book.failed.at] if book.failed else []
+    since += [status.restored_from.at] if status.restored_from else []
     return max(since) + timedelta(milliseconds=settings.time_interval_ms)
 
 

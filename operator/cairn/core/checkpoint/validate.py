@@ -70,6 +70,8 @@ def _in_record(place: str, record: JobRecord) -> Iterator[str]:
         yield f"{place}: not the id of a job"
     if record.state in (JobState.RUNNING, JobState.COMPLETED) and record.attempt < 1:
         yield f"{place}: {record.state}, but never tried"
+    if 0 < record.used <= record.attempt:
+        yield f"{place}: {record.used} attempts are used, but {record.attempt} is described"
     if record.terminal and record.finished_at is None:
         yield f"{place}: {record.state}, but without finishedAt"
     yield from _naive(

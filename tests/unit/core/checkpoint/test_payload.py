@@ -125,7 +125,7 @@ def test_a_newer_codec(text: str) -> None:
 
 
 def test_a_newer_schema() -> None:
-    document = SMALL.document.replace(b'"schemaVersion":1', b'"schemaVersion":12')
+    document = SMALL.document.replace(b'"schemaVersion":2', b'"schemaVersion":12')
     with pytest.raises(NewerSchema, match="schema 12"):
         from_text(f"json:{document.decode()}\n{{}}", document_digest(document, None))
 

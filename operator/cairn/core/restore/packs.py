@@ -1,0 +1,137 @@
+"""What a fork takes over, in objects of its own: the kept results in packs, and the jobs where its spec has none.
+
+Rules:
+- A pack is a JobResult of many attempts: one object a result would be a thousand creates before the first launch.
+- It is named by its content: created again it is there already, and whatever is read under that name is the same.
+- So a fork needs nothing of the checkpoint once it has begun; that may be deleted, and the other execution too.
+"""
+
+from __future__ import annotations
+
+import zlib
+from base64 import b64decode, b64encode
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from cairn import names
+from cairn.core.checkpoint.canonical import canonical, digest_of, parse
+from cairn.core.checkpoint.state import Attempt
+from cairn.core.manifests import Identity, Manifest, owner
+from cairn.core.naming import pack_name
+from cairn.core.outputs import Outputs
+from cairn.core.status import JobState
+from cairn.core.times import format_time, parse_time
+from cairn.errors import DamagedPayload
+
+CONFIGS = ("jobs", "jobDefaults", "params")  # what of a spec comes from the checkpoint if it names no jobs
+
+_PLAIN, _COMPRESSED = "json:", "zlib:"
+
+
+def results(identity: Identity, attempts: Mapping[str, Iterable[Attempt]], source: str) -> Iterator[Manifest]:
+    """The packs that hold these attempts, by job; log tails stay where they are."""
+    entries: list[bytes] = []
+    size = 0
+    for job, tries in attempts.items():
+        for attempt in tries:
+            entry = canonical(_written(job, attempt))
+            if entries and size + len(entry) > names.PACK_BYTES:
+                yield _results(identity, entries, source)
+                entries, size = [], 0
+            entries.append(entry)
+            size += len(entry)
+    if entries:
+        yield _results(identity, entries, source)
+
+
+def configs(identity: Identity, spec: Mapping[str, Any], source: str) -> Manifest:
+    """The object that holds the jobs of a checkpoint's spec, with what belongs to them."""
+    held = canonical({"configs": {key: spec[key] for key in CONFIGS if key in spec}})
+    return _pack(identity, held, f"the jobs of {source}")
+
+
+def name_of(pack: Mapping[str, Any]) -> str:
+    """The name of a pack."""
+    return str(pack["metadata"]["name"])
+
+
+def _results(identity: Identity, entries: list[bytes], source: str) -> Manifest:
+    return _pack(identity, b'{"results":[' + b",".join(entries) + b"]}", f"{len(entries)} results of {source}")
+
+
+def _pack(identity: Identity, held: bytes, message: str) -> Manifest:
+    digest = digest_of(held)
+    return {
+        "apiVersion": names.API_VERSION, "kind": names.RESULT_KIND,
+        "metadata": {
+            "name": pack_name(identity.name, identity.uid, digest), "namespace": identity.namespace,
+            "labels": {
+                names.LABEL_EXECUTION: identity.name[:63].rstrip("-."), names.LABEL_EXECUTION_UID: identity.uid,
+                names.LABEL_MANAGED_BY: "cairn",
+            },
+            "ownerReferences": [owner(identity)],
+        },
+        "spec": {
+            "execution": identity.name, "executionUid": identity.uid, "reason": "Restored", "message": message,
+            "pack": _text(held), "digest": digest,
+        },
+    }  # fmt: skip
+
+
+def _text(held: bytes) -> str:
+    """Results of usual size stay readable, and cost no time; many jobs are compressed."""
+    if len(held) <= 2 * names.PACK_BYTES:
+        return _PLAIN + held.decode("ascii")
+    return _COMPRESSED + b64encode(zlib.compress(held, 5)).decode("ascii")
+
+
+def _written(job: str, attempt: Attempt) -> dict[str, Any]:
+    return {
+        "job": job, "attempt": attempt.number, "state": attempt.state.value, "reason": attempt.reason,
+        "message": attempt.message, "exitCode": attempt.exit_code,
+        "startedAt": format_time(attempt.started_at) if attempt.started_at else None,
+        "finishedAt": format_time(attempt.finished_at) if attempt.finished_at else None,
+    } | ({"outputs": attempt.outputs.text} if attempt.outputs is not None else {})  # fmt: skip
+
+
+# --- Read back -------------------------------------------------------------------------------------------------------
+
+
+def is_pack(body: Mapping[str, Any]) -> bool:
+    """Whether a JobResult is one of many attempts, or of the jobs."""
+    return "pack" in (body.get("spec") or {})
+
+
+def read_results(body: Mapping[str, Any]) -> list[tuple[str, Attempt]]:
+    """The attempts of a pack, by job; none of one that holds something else. Raises DamagedPayload."""
+    return [(entry["job"], _read(entry)) for entry in _held(body).get("results", ())]
+
+
+def read_configs(body: Mapping[str, Any]) -> dict[str, Any] | None:
+    """The jobs that an object holds, with what belongs to them. Raises DamagedPayload."""
+    found: dict[str, Any] | None = _held(body).get("configs")
+    return found
+
+
+def _held(body: Mapping[str, Any]) -> dict[str, Any]:
+    spec = body["spec"]
+    text: str = spec["pack"]
+    try:
+        if text.startswith(_COMPRESSED):
+            data = zlib.decompress(b64decode(text.removeprefix(_COMPRESSED), validate=True))
+        else:
+            data = text.removeprefix(_PLAIN).encode("ascii")
+    except (ValueError, zlib.error) as error:
+        raise DamagedPayload(f"pack: {error}") from error
+    if digest_of(data) != spec.get("digest"):
+        raise DamagedPayload("pack: not what its digest says")
+    held: dict[str, Any] = parse(data, "pack")
+    return held
+
+
+def _read(entry: Mapping[str, Any]) -> Attempt:
+    return Attempt(
+        number=entry["attempt"], state=JobState(entry["state"]), reason=entry["reason"], message=entry["message"],
+        started_at=parse_time(entry["startedAt"]), finished_at=parse_time(entry["finishedAt"]),
+        exit_code=entry["exitCode"], outputs=Outputs(entry["outputs"]) if "outputs" in entry else None,
+    )  # fmt: skip

@@ -1,0 +1,344 @@
+"""Restores as a step of an execution's plan: refused, planned, or brought to their end whatever crashes.
+
+Rules (design: "a rewind has one commit point"):
+- Until a fork has begun nothing of it runs. It begins by one status write, after the objects that hold what it keeps.
+- A rewind is *Preparing* while the checkpoint of the state before it is taken: launches wait, what runs goes on, and
+  nothing has changed yet. An edit leads to another plan; a cancel, or another request, answers it as refused.
+- *Stopping* is the commit point: one fenced write holds all that the rewind goes back to, and from there it completes,
+  whatever becomes of the checkpoint or the spec. Attempts that the plan does not keep are stopped; the last write swaps
+  the records, raises the epoch and answers the request.
+- The checkpoint before a rewind holds the very state that the commit point replaces: an attempt that ends meanwhile
+  leads to another one.
+- A restore leaves `paused` as it is, and spends the cancel that came before it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+
+from cairn import names
+from cairn.core import following
+from cairn.core.actions import FetchCheckpoint, FetchJobs, SavePack
+from cairn.core.checkpoint.book import Book, Pending
+from cairn.core.checkpoint.serializer import state_digest
+from cairn.core.checkpoint.trigger import Trigger
+from cairn.core.draft import Draft
+from cairn.core.naming import checkpoint_name
+from cairn.core.restore import packs, records
+from cairn.core.restore.plan import Known, plan
+from cairn.core.restore.progress import UNDER_WAY, Fork, Mode, Progress, RestoredFrom, RestorePlan, Step
+from cairn.core.restore.source import Found, NotFound, Wanted
+from cairn.core.spec import Restore
+from cairn.core.status import Acknowledged, Phase, Status, Stopping
+
+_PROBLEMS_TOLD = 2000  # characters
+_PASSING = frozenset(
+    {names.CHECKPOINT_NOT_FOUND, names.CHECKPOINT_NOT_READY, names.DATABASE_UNAVAILABLE, names.RESTORING}
+)  # a fork waits for these to change
+
+
+# --- Before the work of a plan ---------------------------------------------------------------------------------------
+
+
+def begin(draft: Draft) -> None:
+    """Begin a fork, or hold the work back while it cannot begin; see that a rewind keeps launches waiting."""
+    progress, asked = draft.status.restore, draft.spec.restore
+    if progress is not None and progress.step is Step.STOPPING:
+        _stop(draft, progress)
+        return
+    if draft.status.started_at is None:
+        assert asked is not None  # else it has started
+        draft.held = True
+        _fork(draft, asked)
+    elif draft.execution.lacks_jobs:
+        _fetch_jobs(draft)
+    else:
+        if progress is not None and progress.step is Step.PREPARING and _is_withdrawn(asked, progress):
+            _refuse(draft, progress.request_id, names.WITHDRAWN, "another restore, or none, is asked for by now")
+        draft.rewinding = asked is not None and not asked.dry_run and _is_new(draft, asked) and bool(asked.request_id)
+
+
+def _is_withdrawn(asked: Restore | None, progress: Progress) -> bool:
+    """Whether a rewind that has changed nothing yet is not asked for any more."""
+    return asked is None or asked.dry_run or asked.request_id != progress.request_id
+
+
+def _is_new(draft: Draft, asked: Restore) -> bool:
+    """Whether a started execution is asked for a restore that has not been answered."""
+    if not asked.request_id:
+        return draft.status.restored_from is None  # else it is what it was forked by
+    return not draft.status.acknowledged(asked.request_id)
+
+
+def _fetch_jobs(draft: Draft) -> None:
+    """The jobs of a fork are in an object of its own; they have to be read after a restart."""
+    restored = draft.status.restored_from
+    draft.held = True
+    name = restored.configs if restored else ""
+    if name and name not in draft.observed.lost:
+        draft.after.append(FetchJobs(name))
+        return
+    text = "the object that held the jobs of this fork is gone or damaged: write them into spec.jobs"
+    draft.status = replace(draft.status, reason=names.JOBS_LOST, message=text)
+
+
+# --- Fork ------------------------------------------------------------------------------------------------------------
+
+
+def _fork(draft: Draft, asked: Restore) -> None:
+    """Begin the execution from the checkpoint, or say why not."""
+    if _is_answered(draft, asked):
+        return
+    found = _sought(draft, asked)
+    if found is None:
+        return
+    if isinstance(found, NotFound):
+        _answer(draft, asked, Step.REFUSED, found.reason, found.message)
+        return
+    made = plan(found.saved, draft.spec, asked, found.known, draft.shape)
+    if objection := _objection(asked, made):
+        _answer(draft, asked, Step.REFUSED, *objection, found=found, made=made)
+    elif asked.dry_run:
+        _answer(draft, asked, Step.PLANNED, names.DRY_RUN, made.describe(), found=found, made=made)
+    else:
+        _begin_fork(draft, asked, found, made)
+
+
+def _begin_fork(draft: Draft, asked: Restore, found: Found, made: RestorePlan) -> None:
+    kept = {job.id: found.attempts.get(job.id, ()) for job in made.jobs if records.stands(job)}
+    source = f"checkpoint {found.origin.id}"
+    held = list(packs.results(draft.identity, kept, source))
+    draft.before += (SavePack(pack) for pack in held)
+    configs = packs.configs(draft.identity, found.spec, source) if draft.execution.borrows_jobs else None
+    if configs is not None:
+        draft.before.append(SavePack(configs))
+    for tries in kept.values():
+        draft.outputs |= {one.outputs.digest: one.outputs for one in tries if one.outputs is not None}
+    draft.records = records.forked(made, found.saved.records)
+    restored = RestoredFrom(
+        Mode.FORK, found.origin, draft.now, made.kept, found.ended, asked.request_id,
+        configs=packs.name_of(configs) if configs else "", packs=tuple(map(packs.name_of, held)),
+    )  # fmt: skip
+    draft.status = replace(draft.status, started_at=draft.now, phase=Phase.RUNNING, restored_from=restored)
+    draft.held, draft.restored = False, True
+    _answer(draft, asked, Step.DONE, names.FORKED, _told(made, found), found=found, made=made)
+
+
+# --- Rewind, up to the commit point ----------------------------------------------------------------------------------
+
+
+def prepare(draft: Draft) -> None:
+    """After the work of a plan, whose records are now as they are: plan a rewind, save the state before it, commit."""
+    asked = draft.spec.restore
+    if asked is None or draft.restored or not _is_new(draft, asked):
+        return
+    if not asked.request_id:
+        text = "this execution has started: going back to a checkpoint needs a requestId that was not used before"
+        _answer(draft, asked, Step.REFUSED, names.REQUEST_ID_MISSING, text)
+        return
+    if draft.status.cancel is not None and not draft.execution.status.cancel:
+        _refuse(draft, asked.request_id, names.WITHDRAWN, "a cancel came before it had begun")
+        return
+    if asked.dry_run and _is_answered(draft, asked):
+        return
+    found = _sought(draft, asked)
+    if isinstance(found, Found) and found.origin.execution_uid != draft.identity.uid:
+        text = f"{asked.source} is of execution {found.origin.execution}; a rewind goes back to an own one: fork it"
+        found = NotFound(found.wanted, names.OTHER_EXECUTION, text)
+    if isinstance(found, NotFound):
+        _refuse(draft, asked.request_id, found.reason, found.message)
+    elif found is not None:
+        _plan_rewind(draft, asked, found)
+
+
+def _plan_rewind(draft: Draft, asked: Restore, found: Found) -> None:
+    made = plan(found.saved, draft.spec, asked, Known(draft.records, final=True, adopt=True), draft.shape)
+    if objection := _objection(asked, made):
+        _refuse(draft, asked.request_id, *objection, found=found, made=made)
+    elif asked.dry_run:
+        _answer(draft, asked, Step.PLANNED, names.DRY_RUN, made.describe(), found=found, made=made)
+    else:
+        _save_and_commit(draft, asked, found, made)
+
+
+def _save_and_commit(draft: Draft, asked: Restore, found: Found, made: RestorePlan) -> None:
+    """Wait for the checkpoint of the very state that is given up, then commit."""
+    now = state_digest(draft.execution.spec_digest, replace(draft.status, jobs=draft.records))
+    undo = checkpoint_name(draft.identity.name, draft.identity.uid, Trigger.MANUAL, f"rewind {asked.request_id} {now}")
+    taken = draft.observed.checkpoints.get(undo)
+    if taken is not None and taken.is_failed and not asked.force:
+        text = f"the state before the rewind cannot be saved: {taken.ready[0]}: {taken.ready[1]}; force goes without"
+        _refuse(draft, asked.request_id, names.UNDO_NOT_SAVED, text, found=found, made=made)
+        return
+    if taken is not None and (taken.is_failed or (taken.is_ready and taken.state_digest == now)):
+        _commit(draft, asked, found, made, undo if taken.is_ready else "")
+        return
+    draft.undo = Pending(undo, Trigger.MANUAL, f"Before the rewind {asked.request_id}"[:253], (), draft.now)
+    text = f"saving the state before it goes back to {found.origin.id}"
+    _answer(draft, asked, Step.PREPARING, names.RESTORING, text, found=found, made=made, undo=undo)
+
+
+def _commit(draft: Draft, asked: Restore, found: Found, made: RestorePlan, undo: str) -> None:
+    """The commit point: all that the rewind needs is in this one write."""
+    back = records.Target(
+        records.going_back(made, found.saved.records), int(found.worked / timedelta(milliseconds=1)), found.ended
+    )
+    text = f"stopping what is not kept; {_told(made, found)}"
+    _answer(
+        draft, asked, Step.STOPPING, names.RESTORING, text, found=found, made=made, undo=undo,
+        target=records.to_text(back),
+    )  # fmt: skip
+    assert draft.status.restore is not None
+    adopted = records.adopted(made)
+    for record in list(draft.records.values()):
+        if record.running and record.id not in adopted:
+            draft.put(record.as_stopping(Stopping.REWIND))
+    draft.wake.append(draft.now)
+
+
+# --- Rewind, from the commit point on --------------------------------------------------------------------------------
+
+
+def _stop(draft: Draft, progress: Progress) -> None:
+    """See every attempt that is not kept to its end; then swap the records."""
+    draft.stopping = True
+    assert progress.plan is not None
+    adopted = records.adopted(progress.plan)
+    draft.adopted = adopted
+    following.follow(draft)
+    left = [r.id for r in draft.records.values() if r.running and r.id not in adopted]
+    if not left:
+        _swap(draft, progress, adopted)
+
+
+def _swap(draft: Draft, progress: Progress, adopted: frozenset[str]) -> None:
+    assert progress.origin is not None and progress.plan is not None
+    back, status, now = records.from_text(progress.target), draft.status, draft.now
+    draft.records = records.rewound(back.records, adopted, draft.records)
+    before = status.restored_from
+    restored = RestoredFrom(
+        Mode.REWIND, progress.origin, now, progress.plan.kept, back.ended, progress.request_id,
+        progress.undo, before.configs if before else "", before.packs if before else (),
+    )  # fmt: skip
+    done = replace(
+        progress, step=Step.DONE, at=now, reason=names.REWOUND, target="", plan=progress.plan.carried_out(),
+        message=progress.message.removeprefix("stopping what is not kept; "),
+    )  # fmt: skip
+    assert status.started_at is not None
+    pause = replace(status.pause, since=now) if status.pause else None
+    stood = int((now - status.started_at) / timedelta(milliseconds=1)) - back.worked_millis
+    draft.status = replace(
+        status, phase=Phase.RUNNING, reason=names.WORKING, message="", finished_at=None, cancel=None,
+        timed_out_at=None, paused_millis=max(stood, 0), pause=pause,
+        epoch=status.epoch + 1, restore=done, restored_from=restored,
+        checkpointing=Book(settings=status.checkpointing.settings),
+    )  # fmt: skip
+    draft.status = _acknowledged(draft, progress.request_id, "Done", done.message)
+    draft.restored = True
+    draft.wake.append(now)
+
+
+# --- Lineage ---------------------------------------------------------------------------------------------------------
+
+
+def note_forks(draft: Draft) -> None:
+    """Remember which executions were forked from this one."""
+    known = {fork.uid for fork in draft.status.forks}
+    fresh = [fork for fork in draft.observed.forks if fork.uid not in known]
+    if fresh:
+        every: list[Fork] = sorted((*draft.status.forks, *fresh), key=lambda fork: (fork.at, fork.uid))
+        draft.status = replace(draft.status, forks=tuple(every[-names.SHOWN_FORKS :]))
+
+
+# --- Answers ---------------------------------------------------------------------------------------------------------
+
+
+def _sought(draft: Draft, asked: Restore) -> Found | NotFound | None:
+    """The checkpoint that is asked for, or None while it is being read (which is asked for)."""
+    found = draft.observed.restore
+    if found is None or found.wanted != Wanted.by(asked):
+        draft.after.append(FetchCheckpoint(asked))
+        return None
+    if isinstance(found, NotFound) and found.retry_at is not None:
+        if found.retry_at <= draft.now:
+            draft.after.append(FetchCheckpoint(asked))
+        else:
+            draft.wake.append(found.retry_at)
+    return found
+
+
+def _is_answered(draft: Draft, asked: Restore) -> bool:
+    """Whether this very spec has had its answer, and the world may move on without it changing."""
+    progress = draft.status.restore
+    if progress is None or progress.generation != draft.execution.generation:
+        return False
+    if progress.request_id != asked.request_id or progress.step not in (Step.REFUSED, Step.PLANNED):
+        return False
+    return progress.reason not in _PASSING
+
+
+def _objection(asked: Restore, made: RestorePlan) -> tuple[str, str] | None:
+    """Why a plan is not carried out: reason and message."""
+    if made.problems:
+        reasons = {problem.reason for problem in made.problems}
+        told = [f"{problem.job}: {problem.message}" for problem in made.problems]
+        text = "\n".join(told)
+        if len(text) > _PROBLEMS_TOLD:
+            shown = text[:_PROBLEMS_TOLD].rsplit("\n", 1)[0]
+            text = f"{shown}\n… {len(told) - shown.count(chr(10)) - 1} more of {len(told)}; see status.restore.plan"
+        return (reasons.pop() if len(reasons) == 1 else names.PLAN_REFUSED), text
+    if asked.plan_digest and asked.plan_digest != made.digest and not asked.dry_run:
+        text = f"the plan is another one than that of planDigest: {made.describe()}; its digest is {made.digest}"
+        return names.PLAN_CHANGED, text
+    return None
+
+
+def _answer(
+    draft: Draft, asked: Restore, step: Step, reason: str, message: str, *, found: Found | None = None,
+    made: RestorePlan | None = None, undo: str = "", target: str = "",
+) -> None:  # fmt: skip
+    """Say in the status how far the restore has come; said again, it is left as it is."""
+    mode = Mode.REWIND if draft.execution.status.started_at else Mode.FORK
+    said = Progress(
+        mode, step, draft.execution.generation, draft.now, asked.request_id, reason, message,
+        found.origin if found else None, made.carried_out() if made and step is Step.DONE else made, undo, target,
+    )  # fmt: skip
+    old = draft.status.restore
+    same = old is not None and replace(said, at=old.at, generation=old.generation) == old
+    said = replace(said, at=old.at) if same and old is not None else said
+    draft.status = replace(draft.status, restore=said)
+    if draft.held:
+        draft.status = replace(draft.status, reason=reason, message=message[: names.MESSAGE_LIMIT])
+    if step is Step.DONE and asked.request_id:
+        draft.status = _acknowledged(draft, asked.request_id, "Done", message)
+
+
+def _refuse(draft: Draft, request_id: str, reason: str, message: str, *, found: Found | None = None,
+            made: RestorePlan | None = None) -> None:  # fmt: skip
+    """Answer a rewind for good; nothing has changed."""
+    said = Progress(
+        Mode.REWIND, Step.REFUSED, draft.execution.generation, draft.now, request_id, reason, message,
+        found.origin if found else None, made,
+    )  # fmt: skip
+    dry = draft.spec.restore is not None and draft.spec.restore.dry_run
+    if not dry and not draft.status.acknowledged(request_id):
+        draft.status = _acknowledged(draft, request_id, "Refused", f"{reason}: {message}")
+    draft.status = replace(draft.status, restore=said)
+
+
+def _acknowledged(draft: Draft, request_id: str, outcome: str, message: str) -> Status:
+    answer = Acknowledged(
+        request_id, "Restore", draft.now, outcome, message=message[: names.MESSAGE_LIMIT]
+    )  # fmt: skip
+    return replace(draft.status, requests=(*draft.status.requests, answer)[-names.RECORDED_REQUESTS :])
+
+
+def _told(made: RestorePlan, found: Found) -> str:
+    warning = f"; {found.warning}" if found.warning else ""
+    return f"from checkpoint {found.origin.id} of {found.origin.execution}: {made.describe()}{warning}"
+
+
+def under_way(status: Status) -> bool:
+    """Whether a rewind has begun and not ended."""
+    return status.restore is not None and status.restore.step in UNDER_WAY
