@@ -136,14 +136,20 @@ class Restores:
             return None
 
     async def _object_with(self, namespace: str, id: str) -> CheckpointObject | None:
-        return next((seen for seen in await self._objects(namespace) if seen.id == id), None)
+        seen = next((seen for seen in await self._objects(namespace) if seen.id == id), None)
+        if seen is None:  # it may be newer than what was seen
+            seen = next((c for c in await self._listed(namespace) if c.id == id), None)
+        return seen
 
     async def _objects(self, namespace: str) -> list[CheckpointObject]:
         """The objects of a namespace: as they were seen, or read where nothing there is watched."""
-        watched = self._settings.namespaces
-        if not watched or namespace in watched:
+        if not self._settings.namespaces or self._views.knows(namespace):
             return [seen for seen in self._views.checkpoints if seen.namespace == namespace and not seen.deleting]
-        return [objects.view(body) for body in await self._cluster.list_checkpoints(namespace)]
+        return await self._listed(namespace)
+
+    async def _listed(self, namespace: str) -> list[CheckpointObject]:
+        every = map(objects.view, await self._cluster.list_checkpoints(namespace))
+        return [seen for seen in every if not seen.deleting]
 
     async def _latest(self, namespace: str, execution: str) -> tuple[CheckpointObject | None, str]:
         lane = Lane(namespace, execution)
@@ -204,7 +210,7 @@ class Restores:
         if source.latest_of:
             text = f"execution {source.latest_of} in namespace {namespace} has no checkpoint that is Ready"
         else:
-            text = f"there is no {source} that can be read in namespace {namespace}"
+            text = f"there is no {source} in namespace {namespace}"
         newest = sorted(there, key=lambda seen: seen.id, reverse=True)
         listed = [f"{seen.name} (of {seen.execution}, {seen.label or 'no label'})" for seen in newest[:_LISTED]]
         more = f" and {len(newest) - _LISTED} more" if len(newest) > _LISTED else ""

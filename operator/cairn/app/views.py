@@ -204,6 +204,10 @@ class Views:
         found = (v.restores for v in self._executions.values() if v.restores and v.source_namespace == namespace)
         return frozenset().union(*found)
 
+    def knows(self, namespace: str) -> bool:
+        """Whether executions of that namespace have been seen, so that what else is in it is seen too."""
+        return any(key.namespace == namespace for key in self.keys())
+
     def keys(self) -> list[Key]:
         """All executions that are known."""
         return [view.key for view in self._executions.values()]

@@ -2,26 +2,33 @@
 
 Rules:
 - A request's id acts once; every request is answered, `Done` or `Refused` with a reason, in `status.requests`.
-- A completed job is never run again by a request (that takes a restore), and a running one is not interfered with.
-- What had been skipped because of the repaired job is considered again; a finished execution is taken up again, and the
-  time it stood finished does not count for its timeout.
+- A retry runs the job again and whatever of its descendants has ended, as a restore would; naming the job is the word
+  that its own `replay` may ask for, but not that of another one.
+- A running job is not interfered with, and no other request changes one that has completed.
+- What had been skipped because of a failure, or of a cancel, is considered again; a finished execution is taken up
+  again, whatever it came to, and the time it stood finished does not count for its timeout.
 """
 
 from __future__ import annotations
 
 import json
+from collections.abc import Collection
 from dataclasses import replace
 from typing import assert_never
 
 from cairn import names
-from cairn.core import manifests
+from cairn.core import graph, manifests
 from cairn.core.actions import SaveResult
 from cairn.core.draft import Draft
+from cairn.core.notes import listed
 from cairn.core.outputs import OutputsError, from_text
-from cairn.core.spec import Request, RequestType
+from cairn.core.spec import Replay, Request, RequestType
 from cairn.core.status import Acknowledged, JobRecord, JobState, Phase
 
-_RECONSIDERED = {names.DEPENDENCY_FAILED, names.DEPENDENCY_SKIPPED, names.EXECUTION_FAILING, names.NOTHING_FAILED}
+_RECONSIDERED = {
+    names.DEPENDENCY_FAILED, names.DEPENDENCY_SKIPPED, names.EXECUTION_FAILING, names.NOTHING_FAILED,
+    names.CANCELLED, names.TIMED_OUT,
+}  # fmt: skip
 
 
 class _Refused(Exception):
@@ -54,17 +61,17 @@ def _carry_out(draft: Draft, request: Request) -> JobRecord:
     record = draft.records.get(request.job)
     if record is None:
         raise _Refused(f"job {request.job} was added too late: the execution has finished")
-    if draft.ending:
-        raise _Refused("the execution is cancelled or timed out")
+    if draft.ending and not draft.status.finished:
+        raise _Refused("the execution is being cancelled, or has timed out: wait until it has finished")
     if request.type is RequestType.EXTEND_RETRIES:
         return replace(record, extra_retries=record.extra_retries + request.limit)
-    if record.state is JobState.COMPLETED:
-        raise _Refused(f"job {record.id} is completed; only a restore runs it again")
     if record.state is JobState.RUNNING:
         raise _Refused(f"job {record.id} is running; wait for it, or stop it by a pause with mode Stop")
+    if request.type is RequestType.RETRY:
+        return _retried(draft, record)
+    if record.state is JobState.COMPLETED:
+        raise _Refused(f"job {record.id} is completed; a Retry runs it again")
     match request.type:
-        case RequestType.RETRY:
-            return _retried(record)
         case RequestType.SKIP:
             text = request.reason or "skipped by hand"
             return replace(record, finished_at=None).as_ended(JobState.SKIPPED, names.SKIPPED_BY_HAND, text, draft.now)
@@ -74,10 +81,32 @@ def _carry_out(draft: Draft, request: Request) -> JobRecord:
             assert_never(never)
 
 
-def _retried(record: JobRecord) -> JobRecord:
+def _retried(draft: Draft, record: JobRecord) -> JobRecord:
+    """The job to be run again, and with it what depends on it and has ended."""
     if record.state is JobState.PENDING and record.retry_at is None:
         raise _Refused(f"job {record.id} has not run yet")
+    below = graph.reachable([record.id], draft.shape.dependents) & draft.records.keys()
+    _check_below(draft, record.id, below)
+    for name in below:
+        ended = draft.records[name]
+        if ended.terminal and ended.reason != names.SKIPPED_BY_HAND:
+            draft.put(ended.as_fresh(used=ended.last))
+    if record.state is JobState.COMPLETED:
+        return record.as_fresh(used=record.last)
     return replace(record.as_pending("", ""), failures=0, disruptions=0)
+
+
+def _check_below(draft: Draft, retried: str, below: Collection[str]) -> None:
+    """Nothing that depends on the job may run now, or have had effects that nobody has agreed to repeat."""
+    every = [draft.records[job.id] for job in draft.spec.jobs if job.id in below]
+    if running := [r.id for r in every if r.running]:
+        raise _Refused(f"{listed(running)} depends on {retried} and is running; wait, or pause with mode Stop")
+    jobs = draft.shape.jobs
+    if effects := [r.id for r in every if r.terminal and r.last and jobs[r.id].replay is not Replay.SAFE]:
+        raise _Refused(
+            f"{listed(effects)} depends on {retried}, has run, and is not Safe to replay: go back to a checkpoint with"
+            f" restoreFrom, where rerun and confirm say that it may run again"
+        )
 
 
 def _completed(draft: Draft, record: JobRecord, request: Request) -> JobRecord:
@@ -87,7 +116,7 @@ def _completed(draft: Draft, record: JobRecord, request: Request) -> JobRecord:
     except OutputsError as error:
         raise _Refused(error.message) from error
     done = JobRecord(
-        record.id, attempt=record.attempt + 1, launched_at=draft.now, result=outputs.digest if outputs else "",
+        record.id, attempt=record.last + 1, launched_at=draft.now, result=outputs.digest if outputs else "",
         failures=record.failures, disruptions=record.disruptions, extra_retries=record.extra_retries,
     ).as_ended(JobState.COMPLETED, names.COMPLETED_BY_HAND, request.reason, draft.now)  # fmt: skip
     draft.before.append(SaveResult(manifests.result(draft.identity, done, outputs, request.reason), outputs))
@@ -97,7 +126,7 @@ def _completed(draft: Draft, record: JobRecord, request: Request) -> JobRecord:
 
 
 def _reconsider(draft: Draft, request: Request) -> None:
-    """Whatever was skipped because of a failure is pending again, and a finished execution goes on."""
+    """Whatever was skipped because of how things went is pending again, and a finished execution goes on."""
     if request.type is RequestType.EXTEND_RETRIES:
         return
     for record in list(draft.records.values()):
@@ -107,5 +136,6 @@ def _reconsider(draft: Draft, request: Request) -> None:
     if status.finished and status.finished_at is not None:
         stood = int((draft.now - status.finished_at).total_seconds() * 1000)
         draft.status = replace(
-            status, phase=Phase.RUNNING, finished_at=None, paused_millis=status.paused_millis + stood
-        )
+            status, phase=Phase.RUNNING, finished_at=None, paused_millis=status.paused_millis + stood, cancel=None,
+            timed_out_at=None,
+        )  # fmt: skip

@@ -139,10 +139,9 @@ class Source:
     namespace: str = ""  # empty: the execution's own
 
     def __str__(self) -> str:
-        where = f" in namespace {self.namespace}" if self.namespace else ""
         if self.latest_of:
-            return f"newest checkpoint of execution {self.latest_of}{where}"
-        return f"checkpoint {self.checkpoint_name or self.checkpoint_id}{where}"
+            return f"newest checkpoint of execution {self.latest_of}"
+        return f"checkpoint {self.checkpoint_name or self.checkpoint_id}"
 
 
 @dataclass(frozen=True, slots=True)

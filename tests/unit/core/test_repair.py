@@ -15,7 +15,7 @@ from cairn.core.manifests import Identity
 from cairn.core.observed import Observed
 from cairn.core.parse import parse
 from cairn.core.planner import plan
-from cairn.core.status import Acknowledged, JobRecord, JobState, Phase, Status
+from cairn.core.status import Acknowledged, CancelState, JobRecord, JobState, Phase, Status
 
 NOW = datetime(2026, 1, 31, 8, tzinfo=UTC)
 EARLIER = NOW - timedelta(minutes=10)
@@ -75,7 +75,7 @@ def test_a_job_added_to_a_finished_execution_runs_once_a_retry_takes_it_up_again
 @pytest.mark.parametrize(
     ("request_", "first", "why"),
     [
-        ({"type": "Retry"}, record(JobState.COMPLETED), "only a restore runs it again"),
+        ({"type": "Skip"}, record(JobState.COMPLETED), "is completed; a Retry runs it again"),
         ({"type": "Complete"}, record(JobState.RUNNING), "is running"),
         ({"type": "Retry"}, record(JobState.PENDING), "has not run yet"),
         ({"type": "Complete", "outputs": {"x": 10**400}}, FAILED, "beyond 1.8e308"),
@@ -88,10 +88,56 @@ def test_refused(request_: dict[str, Any], first: JobRecord, why: str) -> None:
     assert why in answer(found).message
 
 
-@pytest.mark.parametrize("more", [{"timed_out_at": EARLIER}], ids=["timed out"])
-def test_refused_once_the_execution_ends(more: dict[str, Any]) -> None:
-    found = asked({"type": "Retry"}, FAILED, **more)
-    assert answer(found).message == "the execution is cancelled or timed out"
+def chain(*records: JobRecord, replay: str = "Safe", retried: str = "a") -> Plan:
+    """The plan for a -> b -> c, all done but as said, and a retry of one of them."""
+    jobs = [{"id": "a", "image": "i"}, {"id": "b", "image": "i", "dependsOn": ["a"]},
+            {"id": "c", "image": "i", "dependsOn": ["b"], "replay": replay}]  # fmt: skip
+    spec = parse({"jobs": jobs, "requests": [{"id": "r1", "type": "Retry", "job": retried}]})
+    done = {name: JobRecord(name, JobState.COMPLETED, 2, finished_at=EARLIER) for name in "abc"}
+    status = Status(phase=Phase.SUCCEEDED, started_at=EARLIER, finished_at=EARLIER,
+                    jobs=done | {r.id: r for r in records})  # fmt: skip
+    return plan(Execution(Identity("ns", "x", "uid"), 2, status, spec), Observed(), now=NOW)
+
+
+def test_retry_runs_a_completed_job_again_and_what_depends_on_it_under_numbers_that_go_on() -> None:
+    found = chain(retried="b")
+    a, b, c = found.status.jobs.values()
+    assert (a.state, a.attempt) == (JobState.COMPLETED, 2)
+    assert (b.state, b.attempt) == (JobState.RUNNING, 3)
+    assert (c.state, c.attempt, c.used) == (JobState.PENDING, 0, 2)
+    assert found.status.phase is Phase.RUNNING
+
+
+def test_retry_leaves_what_was_skipped_by_hand() -> None:
+    found = chain(JobRecord("c", JobState.SKIPPED, reason=names.SKIPPED_BY_HAND, finished_at=EARLIER))
+    assert found.status.jobs["c"].reason == names.SKIPPED_BY_HAND
+
+
+@pytest.mark.parametrize("replay", ["Unsafe", "Confirm"])
+def test_retry_asks_for_a_restore_where_something_else_would_have_effects_twice(replay: str) -> None:
+    found = chain(replay=replay)
+    assert answer(found).outcome == "Refused"
+    assert answer(found).message.startswith("c depends on a, has run, and is not Safe to replay: go back")
+    assert found.status.phase is Phase.SUCCEEDED
+    assert answer(chain(replay=replay, retried="c")).outcome == "Done"  # named, which is the word for itself
+
+
+def test_retry_waits_for_what_runs_below_it() -> None:
+    found = chain(JobRecord("b", JobState.RUNNING, 2, uid="job-b"), JobRecord("c"))
+    assert answer(found).message == "b depends on a and is running; wait, or pause with mode Stop"
+
+
+def test_refused_while_the_execution_ends() -> None:
+    found = asked({"type": "Retry"}, FAILED, timed_out_at=EARLIER)
+    assert answer(found).message.startswith("the execution is being cancelled, or has timed out")
+
+
+def test_a_cancelled_execution_is_taken_up_again_and_its_cancel_is_spent() -> None:
+    ended = {"phase": Phase.CANCELLED, "finished_at": EARLIER, "cancel": CancelState("c1", "enough", EARLIER)}
+    found = asked({"type": "Retry"}, record(JobState.FAILED, names.CANCELLED),
+                  record(JobState.SKIPPED, names.CANCELLED), **ended)  # fmt: skip
+    assert (found.status.phase, found.status.cancel) == (Phase.RUNNING, None)
+    assert [r.state for r in found.status.jobs.values()] == [JobState.RUNNING, JobState.PENDING]
 
 
 def test_refused_for_a_job_that_was_added_after_the_end() -> None:
