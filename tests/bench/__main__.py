@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import cluster
-from bench import checkpoints, scripts
+from bench import checkpoints, forks, scripts
 from bench.figures import Figure, table, write
 from cairn.adapters.kube.api import Api, connect
 from cairn.adapters.postgres.pool import OPERATOR, Pool
@@ -74,10 +74,11 @@ async def run_execution(api: Api, spec: Body) -> tuple[float, Body]:
 
 
 @contextmanager
-def operator(kubeconfig: Path) -> Iterator[None]:
+def operator(kubeconfig: Path, database: str = "") -> Iterator[None]:
     """The operator as a process of its own, as users run it."""
     environment = os.environ | {
-        "KUBECONFIG": str(kubeconfig), "CAIRN_HEALTH_PORT": "0", "CAIRN_LOG_LEVEL": "WARNING", "DATABASE_URL": "",
+        "KUBECONFIG": str(kubeconfig), "CAIRN_HEALTH_PORT": "0", "CAIRN_LOG_LEVEL": "WARNING",
+        "DATABASE_URL": database,
     }  # fmt: skip
     log = (ROOT / "build" / "logs").joinpath("bench-operator.log")
     log.parent.mkdir(parents=True, exist_ok=True)
@@ -144,6 +145,16 @@ async def measure(kubeconfig: Path, *, quick: bool) -> list[Figure]:
         await api.close()
 
 
+async def measure_forks(kubeconfig: Path, *, quick: bool) -> list[Figure]:
+    """How soon a fork begins; with the database, as in earnest."""
+    api = await connect(str(kubeconfig))
+    try:
+        await run_execution(api, chain(1))
+        return await forks.measure(api, new_namespace, quick=quick)
+    finally:
+        await api.close()
+
+
 async def measure_checkpoints(kubeconfig: Path, server: PostgresServer, *, quick: bool) -> list[Figure]:
     """What a checkpoint costs; no operator runs meanwhile."""
     url = server.migrated()
@@ -161,18 +172,21 @@ def main() -> None:
     """Start the cluster, measure, print, keep."""
     parser = argparse.ArgumentParser(prog="bench", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="fewer rounds")
-    parser.add_argument("--only", choices=["checkpoints", "executions"], help="not everything")
+    parser.add_argument("--only", choices=["checkpoints", "executions", "forks"], help="not everything")
     given = parser.parse_args()
     figures: list[Figure] = []
     there, server = cluster.start("fake", "bench"), PostgresServer().start()
     try:
         there.kubectl.run("apply", "--server-side", "-f", str(ROOT / "crds"))
         there.kubectl.run("wait", "--for=condition=Established", "--timeout=30s", "-f", str(ROOT / "crds"))
-        if given.only != "executions":
+        if given.only in (None, "checkpoints"):
             figures += asyncio.run(measure_checkpoints(there.kubeconfig, server, quick=given.quick))
-        if given.only != "checkpoints":
+        if given.only in (None, "executions"):
             with operator(there.kubeconfig):
                 figures += asyncio.run(measure(there.kubeconfig, quick=given.quick))
+        if given.only in (None, "forks"):
+            with operator(there.kubeconfig, server.migrated()):
+                figures += asyncio.run(measure_forks(there.kubeconfig, quick=given.quick))
     finally:
         server.remove()
         cluster.stop(there)

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from cluster import Cluster, images, providers
-from demo import checkpoints, checks
+from demo import checkpoints, checks, restore
 from demo.database import Database
 from demo.errors import DemoError
 from demo.execution import Execution
@@ -62,6 +62,7 @@ def run(screen: Screen, operator: OperatorProcess, database: Database) -> None:
     checkpoints.caught_up(screen, stage.shell, stage.database)
     checkpoints.read_back(screen, stage.shell, stage.database)
     _results(stage)
+    restore.break_plan_fork_finish(screen, stage.shell)
     _next(stage)
 
 
@@ -94,6 +95,7 @@ def _apply(stage: Stage) -> None:
     stage.screen.heading("A DAG of real work")
     if stage.shell.read(f"kubectl get dagx {NAME} --ignore-not-found"):
         stage.shell.run(f"kubectl delete dagx {NAME} --cascade=foreground --timeout=120s")
+    restore.clear(stage.shell)
     if stage.shell.read("kubectl get ckpt -o name"):
         stage.shell.run("kubectl delete ckpt --all --timeout=60s")
     stage.shell.run(f"kubectl apply --server-side -f {SAMPLE}")
@@ -238,6 +240,7 @@ def _next(stage: Stage) -> None:
   kubectl apply --server-side -f manifests/samples/02-fan-out-join.yaml
   kubectl get dagx --watch
   kubectl get ckpt                                              # checkpoints; delete one, and its row goes too
+  kubectl get dagx digits-mended -o yaml                        # status.restoredFrom: where it comes from
   kubectl get jobresults -l cairn.dev/execution=fan-out-join,cairn.dev/job=join -o jsonpath='{{.items[*].spec.outputs}}'
 
   make demo         # once more from the start

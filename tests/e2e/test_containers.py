@@ -35,6 +35,12 @@ def result(kube: Kube, job: str, attempt: int = 1) -> Object:
     return found[0]
 
 
+def result_of(kube: Kube, execution: str, job: str) -> Object:
+    """The JobResult of the only attempt of a job in one of several executions."""
+    [found] = kube.list("jobresults", "-l", f"cairn.dev/execution={execution},cairn.dev/job={job}")
+    return found
+
+
 def log_tail(kube: Kube, job: str, attempt: int = 1) -> str:
     """The log tail of an attempt, which follows its result."""
 
@@ -287,3 +293,49 @@ def test_a_checkpoint_holds_what_the_containers_have_left(real: Kube) -> None:
     assert "as you asked" in held.texts[second["logTail"]["sha256"]]
     assert json.loads(held.texts[second["outputs"]["sha256"]]) == {"n": 1}
     assert real.get("ckpt", "mine")["status"]["executionStatus"] == "completed"
+
+
+def test_only_the_rest_runs_after_the_operator_and_the_execution_were_lost(
+    real_solo: Kube, start_operator: Start
+) -> None:
+    """At hour 28 of 30: the operator is killed and the execution deleted in mid run; what was saved is not lost."""
+    operator = start_operator(real_solo)
+    jobs = [
+        shell("fetch", "printf '{\"rows\": 3}' > /dev/termination-log"),
+        shell("train", 'printf \'{"of": %s}\' "$(cat /cairn/inputs/fetch.json)" > /dev/termination-log',
+              dependsOn=["fetch"]),
+        shell("evaluate", "sleep 600", dependsOn=["train"]),
+        shell("report", "cat /cairn/inputs/train.json > /dev/termination-log", dependsOn=["train", "evaluate"]),
+    ]  # fmt: skip
+    real_solo.run("work", *jobs)
+    until(lambda: real_solo.job("work", "evaluate").get("startedAt"), "it is in mid run", 120)
+    real_solo.saved("work")
+    operator.kill()
+    real_solo.kubectl("delete", "dagx", "work", "--timeout=120s")
+    operator.start()
+    jobs[2] = shell("evaluate", "test \"$(cat /cairn/inputs/train.json)\" = '{\"of\": {\"rows\": 3}}'",
+                    dependsOn=["train"])  # fmt: skip
+    real_solo.run("again", *jobs, restoreFrom={"latestOf": "work"})
+    finished = real_solo.wait("again", "Finished", 120)
+    assert finished["status"]["phase"] == "Succeeded", finished["status"]
+    ran = Counter(p["metadata"]["labels"]["cairn.dev/job"] for p in real_solo.pods("again"))
+    assert ran == {"evaluate": 1, "report": 1}
+    assert result_of(real_solo, "again", "report")["spec"]["outputs"] == '{"of": {"rows": 3}}'
+
+
+def test_a_container_that_the_rewind_keeps_runs_on_and_one_that_it_does_not_is_stopped(real: Kube) -> None:
+    real.run("work", shell("quick", "true"), shell("long", "sleep 12; echo $CAIRN_ATTEMPT"),
+             shell("late", "sleep 300", dependsOn=["quick"]))  # fmt: skip
+    until(lambda: real.job("work", "long").get("startedAt"), "long runs", 120)
+    body = {"apiVersion": "cairn.dev/v1alpha1", "kind": "Checkpoint", "metadata": {"name": "point"}}
+    until(lambda: real.job("work", "late").get("startedAt"), "late runs", 120)
+    real.apply(body | {"spec": {"executionRef": {"name": "work"}}})
+    real.kubectl("wait", "--for=condition=Ready", "ckpt/point", "--timeout=30s")
+    jobs = [shell("quick", "true"), shell("long", "sleep 12; echo $CAIRN_ATTEMPT"),
+            shell("late", "echo mended", dependsOn=["quick"])]  # fmt: skip
+    ask = {"checkpointName": "point", "requestId": "r1"}
+    real.patch("dagx", "work", {"spec": {"jobs": jobs, "restoreFrom": ask}})
+    finished = real.wait("work", "Succeeded", 120)
+    assert {r["id"]: r["attempt"] for r in finished["status"]["jobs"]} == {"quick": 1, "long": 1, "late": 2}
+    pods = Counter(p["metadata"]["labels"]["cairn.dev/job"] for p in real.pods("work"))
+    assert (pods["quick"], pods["long"]) == (1, 1)
