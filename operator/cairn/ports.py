@@ -124,6 +124,7 @@ class Query:
 
     tenants: Collection[str]  # UIDs of the namespaces that may be seen; empty: nothing is
     execution_uid: str | None = None
+    execution: str | None = None  # by name: of all that had it, one after the other
     trigger: Trigger | None = None
     since: datetime | None = None  # created at or after
     until: datetime | None = None  # created before
@@ -136,6 +137,7 @@ class Query:
         return (
             found.namespace_uid in self.tenants
             and self.execution_uid in (None, found.execution_uid)
+            and self.execution in (None, found.execution)
             and self.trigger in (None, found.trigger)
             and (self.since is None or found.created_at >= self.since)
             and (self.until is None or found.created_at < self.until)
@@ -193,6 +195,10 @@ class CheckpointStore(Protocol):
         """A checkpoint, checked against its digests; None if those tenants have none. Raises Unreadable."""
         ...
 
+    async def read(self, tenants: Collection[str], id: str) -> Stored | None:
+        """Unchecked: what is there, as it is; raises Unreadable only where nothing can be made of it."""
+        ...
+
     async def list(self, query: Query) -> Page:
         """Those that a query asks for."""
         ...
@@ -215,6 +221,12 @@ class Rows(CheckpointStore, Protocol):
 
     async def bury(self, grave: Grave) -> None:
         """Delete a row, or see to it that it never comes; what is left of it stays known. Again: does nothing."""
+        ...
+
+    async def graves(
+        self, tenants: Collection[str], execution_uid: str, ids: Collection[str] = ()
+    ) -> tuple[Grave, ...]:
+        """What is left of the deleted checkpoints of an execution, and of those ids; newest first."""
         ...
 
     async def collect_results(self, namespace_uid: str) -> int:

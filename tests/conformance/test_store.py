@@ -9,13 +9,15 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from cairn.adapters.memory import MemoryStore
+from cairn.adapters.postgres.store import PostgresStore
 from cairn.core.checkpoint.serializer import deserialize
-from cairn.core.checkpoint.state import CheckpointState, Parent, Stored, Trigger
+from cairn.core.checkpoint.state import CheckpointState, Grave, Parent, Stored, Trigger
 from cairn.core.outputs import Outputs
-from cairn.errors import IdTaken
+from cairn.errors import IdTaken, WrongDigest
 from cairn.ports import CheckpointStore, Query, Stats
 from support.states import a_state, at, checkpoint_states, completed, five_states, realistic_state, state_of
-from support.stored import Tenant, same
+from support.stored import Damage, Tenant, same
 
 AWKWARD = r'{"a":"\u0000 \ud800 \"\\","b":-0.0,"c":1e16,"d":[1.0,1],"e":18446744073709551617,"f":null}'
 
@@ -92,6 +94,7 @@ async def test_a_tenant_sees_and_changes_its_own(store: CheckpointStore, tenant:
     id = theirs.checkpoint.id
     for tenants in ([], [tenant.uid], ["no-such-tenant"]):
         assert await store.get(tenants, id) is None
+        assert await store.read(tenants, id) is None
         assert not await store.delete(tenants, id)
         assert not await store.pin(tenants, id, True)
         assert id not in {c.id for c in (await store.list(Query(tenants))).items}
@@ -120,10 +123,13 @@ async def test_lists_are_newest_first_and_filtered(store: CheckpointStore, tenan
 
     assert await numbers() == [5, 4, 3, 2, 1, 0]
     assert await numbers(execution_uid=put[0].checkpoint.execution_uid) == [4, 2, 0]
+    assert await numbers(execution="b") == [5, 3, 1]
+    assert await numbers(execution="b", execution_uid=put[0].checkpoint.execution_uid) == []
+    assert await numbers(execution="b", limit=1, after=put[5].checkpoint.id) == [3]
     assert await numbers(trigger=Trigger.TIME_BASED) == [5, 4, 3]
     assert await numbers(since=at(2), until=at(4)) == [3, 2]
     assert await numbers(limit=2, offset=1) == [4, 3]
-    assert await numbers(execution_uid="none") == []
+    assert await numbers(execution_uid="none") == await numbers(execution="none") == []
     told = (await store.list(Query([tenant.uid], limit=1))).items[0]
     assert replace(told, object_uid="") == put[5].checkpoint
 
@@ -171,6 +177,36 @@ async def test_stats(store: CheckpointStore, tenant: Tenant) -> None:
     assert (await store.stats([tenant.uid], put[0].checkpoint.execution_uid)).total_checkpoints == 3
     nothing = await store.stats([tenant.uid], "none")
     assert nothing == Stats(0, {}, None, None, 0)
+
+
+async def test_what_was_changed_is_refused_and_can_be_read_as_it_is(
+    store: CheckpointStore, tenant: Tenant, damage: Damage
+) -> None:
+    put = tenant.stored(a_state(1))
+    await store.put(put)
+    id = put.checkpoint.id
+    assert same(await store.read([tenant.uid], id), put)
+    await damage(put, "starting", "startled")
+    with pytest.raises(WrongDigest, match=r"texts\[[0-9a-f]{64}\]"):
+        await store.get([tenant.uid], id)
+    found = await store.read([tenant.uid], id)
+    assert found is not None and found.content.document == put.content.document
+    assert sorted(found.content.texts.values()) == ["job-0: startled\njob-0: done\n", '{"rows":0}']
+
+
+async def test_the_graves_of_an_execution_and_of_ids(store: CheckpointStore, tenant: Tenant, other: Tenant) -> None:
+    if not isinstance(store, MemoryStore | PostgresStore):
+        return  # objects leave nothing behind
+    put = await several(store, tenant)
+    ids = [each.checkpoint.id for each in put]
+    for id in ids:
+        assert await store.delete([tenant.uid], id)
+    uid = put[0].checkpoint.execution_uid
+    assert [g.id for g in await store.graves([tenant.uid], uid)] == [ids[4], ids[2], ids[0]]
+    assert [g.id for g in await store.graves([tenant.uid], uid, [ids[1], "none"])] == [ids[4], ids[2], ids[1], ids[0]]
+    assert await store.graves([other.uid], uid, ids) == await store.graves([tenant.uid], "none") == ()
+    grave, was = (await store.graves([tenant.uid], "none", [ids[0]]))[0], put[0].checkpoint
+    assert grave == Grave(was.id, tenant.uid, uid, was.digest, was.parent)
 
 
 async def test_a_chain_keeps_its_links(store: CheckpointStore, tenant: Tenant) -> None:

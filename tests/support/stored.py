@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import os
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -12,6 +13,9 @@ from cairn.core.checkpoint.state import Checkpoint, CheckpointState, Stored
 from support.states import a_state, at
 
 _serial = itertools.count()
+
+# Changes one text into another in what a store holds, without its knowledge.
+Damage = Callable[[Stored, str, str], Awaitable[None]]
 
 
 @dataclass(frozen=True)

@@ -29,9 +29,11 @@ class MemoryStore:
     async def get(self, tenants: Collection[str], id: str) -> Stored | None:
         stored = self._mine(tenants, id)
         if stored is not None:
-            parent = stored.checkpoint.parent
-            serializer.verify(stored.content, parent.digest if parent else None)
+            serializer.verify(stored.content, stored.parent_digest)
         return stored
+
+    async def read(self, tenants: Collection[str], id: str) -> Stored | None:
+        return self._mine(tenants, id)
 
     async def list(self, query: Query) -> Page:
         return Page.of(self._all(), query)
@@ -61,6 +63,13 @@ class MemoryStore:
         if stored is not None and stored.checkpoint.namespace_uid == grave.namespace_uid:
             del self._rows[grave.id]
         self._graves.setdefault(grave.id, grave)
+
+    async def graves(
+        self, tenants: Collection[str], execution_uid: str, ids: Collection[str] = ()
+    ) -> tuple[Grave, ...]:
+        """See `ports.Rows`."""
+        asked = (g for g in self._graves.values() if g.execution_uid == execution_uid or g.id in ids)
+        return tuple(sorted((g for g in asked if g.namespace_uid in tenants), key=lambda g: g.id, reverse=True))
 
     async def collect_results(self, namespace_uid: str) -> int:
         """See `ports.Rows`: here each checkpoint has its own texts, so there is nothing to collect."""

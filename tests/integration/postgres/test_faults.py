@@ -265,6 +265,7 @@ async def test_a_collector_never_takes_what_a_put_relies_on(store: PostgresStore
         ("UPDATE workflow_checkpoints SET digest = repeat('0', 64)", WrongDigest),
         ("UPDATE workflow_checkpoints SET exact = 'abc'", DamagedPayload),
         ("UPDATE workflow_results SET body = 'null '", WrongDigest),
+        ("UPDATE workflow_results SET body = '\\xff'", WrongDigest),
         ("DELETE FROM workflow_results", DamagedPayload),
     ],
 )
@@ -276,6 +277,10 @@ async def test_a_changed_row_is_not_read(store: PostgresStore, rows: Rows, postg
         connection.execute(statement.encode())
     with pytest.raises(error):
         await store.get([TENANT.uid], put.checkpoint.id)
+    if "exact" in statement:
+        return
+    found = await store.read([TENANT.uid], put.checkpoint.id)
+    assert found is not None and found != put, "as it is"
 
 
 # --- Plans -----------------------------------------------------------------------------------------------------------
@@ -283,7 +288,7 @@ async def test_a_changed_row_is_not_read(store: PostgresStore, rows: Rows, postg
 
 async def test_lists_are_read_along_the_index_of_the_tenant(rows: Rows) -> None:
     asked = {
-        "tenants": ["a"], "execution_uid": None, "trigger": None, "since": None, "until": None, "after": None,
+        "tenants": ["a"], "execution_uid": None, "execution": None, "trigger": None, "since": None, "until": None, "after": None,
         "limit": 51, "offset": 0,
     }  # fmt: skip
     with psycopg.connect(rows.url) as connection:

@@ -67,8 +67,12 @@ class ObjectStore:
         found = await self._find(tenants, id)
         return objects.stored(*found) if found else None
 
+    async def read(self, tenants: Collection[str], id: str) -> Stored | None:
+        found = await self._find(tenants, id)
+        return objects.unchecked(*found) if found else None
+
     async def list(self, query: Query) -> Page:
-        return Page.of(await self._all(query.tenants, query.execution_uid), query)
+        return Page.of(await self._all(query.tenants, query.execution_uid, query.execution), query)
 
     async def delete(self, tenants: Collection[str], id: str) -> bool:
         found = await self._find(tenants, id)
@@ -115,9 +119,13 @@ class ObjectStore:
                 return body, tenant
         return None
 
-    async def _all(self, tenants: Collection[str], execution_uid: str | None) -> Sequence[Checkpoint]:
+    async def _all(
+        self, tenants: Collection[str], execution_uid: str | None, execution: str | None = None
+    ) -> Sequence[Checkpoint]:
         """Every checkpoint that is Ready."""
-        selector = {"fieldSelector": f"status.executionUid={execution_uid}"} if execution_uid is not None else {}
+        wanted = {"status.executionUid": execution_uid, "spec.executionRef.name": execution}
+        fields = [f"{field}={value}" for field, value in wanted.items() if value is not None]
+        selector = {"fieldSelector": ",".join(fields)} if fields else {}
         found = []
         for namespace, tenant in (await self._namespaces(tenants)).items():
             for body in await self._api.list_all(_path(namespace), **selector):

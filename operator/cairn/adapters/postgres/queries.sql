@@ -68,6 +68,7 @@ CROSS JOIN LATERAL (
     FROM workflow_checkpoints
     WHERE namespace_uid = tenant.uid
         AND (%(execution_uid)s::text IS NULL OR execution_id = %(execution_uid)s)
+        AND (%(execution)s::text IS NULL OR execution_name = %(execution)s)
         AND (%(trigger)s::text IS NULL OR trigger = %(trigger)s)
         AND (%(since)s::timestamptz IS NULL OR created_at >= %(since)s)
         AND (%(until)s::timestamptz IS NULL OR created_at < %(until)s)
@@ -107,7 +108,7 @@ ON CONFLICT (id) DO NOTHING
 -- name: graves --
 SELECT id, namespace_uid, execution_id, digest, parent_id, parent_digest
 FROM workflow_checkpoint_graves
-WHERE namespace_uid = ANY (%(tenants)s) AND execution_id = %(execution_uid)s
+WHERE namespace_uid = ANY (%(tenants)s) AND (execution_id = %(execution_uid)s OR id = ANY (%(ids)s))
 ORDER BY id DESC
 
 -- name: newest_grave --

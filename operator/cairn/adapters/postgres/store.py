@@ -5,7 +5,7 @@ Rules:
   back and compared, else another tenant's id would swallow a write without a word.
 - Put and bury of one id wait for each other, and a put finds the grave: what was deleted does not come back.
 - A text is stored once for each tenant; only those that are not there yet are sent.
-- What is read is checked against its digests before anybody sees it.
+- What is read is checked against its digests before anybody sees it, but for who asks for it as it is.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from __future__ import annotations
 import json
 import zlib
 from collections.abc import Collection, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
@@ -27,7 +28,7 @@ from cairn.core.checkpoint import payload, serializer
 from cairn.core.checkpoint.canonical import utf8
 from cairn.core.checkpoint.state import Checkpoint, Grave, Parent, Serialized, Stored
 from cairn.core.checkpoint.trigger import Trigger
-from cairn.errors import DamagedPayload, IdTaken
+from cairn.errors import DamagedPayload, IdTaken, Unreadable
 from cairn.ports import Page, Query, Stats
 
 Values = dict[str, Any]
@@ -108,6 +109,12 @@ class PostgresStore:
     # --- Reading
 
     async def get(self, tenants: Collection[str], id: str) -> Stored | None:
+        stored = await self.read(tenants, id)
+        if stored is not None:
+            serializer.verify(stored.content, stored.parent_digest)
+        return stored
+
+    async def read(self, tenants: Collection[str], id: str) -> Stored | None:
         values: Values = {"id": id, "tenants": list(tenants)}
         async with self._pool.connection() as connection:
             await self._check(connection)
@@ -117,13 +124,13 @@ class PostgresStore:
             row, results = await asked[0].fetchone(), await asked[1].fetchall()
         if row is None:
             return None
-        return _stored(row, {r["digest"]: bytes(r["body"]).decode("utf-8", "surrogatepass") for r in results})
+        return _stored(row, {r["digest"]: _text(bytes(r["body"])) for r in results})
 
     async def list(self, query: Query) -> Page:
         values: Values = {
-            "tenants": list(query.tenants), "execution_uid": query.execution_uid, "trigger": query.trigger,
-            "since": query.since, "until": query.until, "after": query.after, "limit": query.limit + 1,
-            "offset": query.offset,
+            "tenants": list(query.tenants), "execution_uid": query.execution_uid, "execution": query.execution,
+            "trigger": query.trigger, "since": query.since, "until": query.until, "after": query.after,
+            "limit": query.limit + 1, "offset": query.offset,
         }  # fmt: skip
         rows = await self._rows("list", query.tenants, values)
         found = tuple(map(_checkpoint, rows[: query.limit]))
@@ -139,9 +146,11 @@ class PostgresStore:
             bytes=int(sum(r["bytes"] for r in rows)),
         )  # fmt: skip
 
-    async def graves(self, tenants: Collection[str], execution_uid: str) -> tuple[Grave, ...]:
-        """What is left of the deleted checkpoints of an execution, newest first."""
-        rows = await self._rows("graves", tenants, {"tenants": list(tenants), "execution_uid": execution_uid})
+    async def graves(
+        self, tenants: Collection[str], execution_uid: str, ids: Collection[str] = ()
+    ) -> tuple[Grave, ...]:
+        values: Values = {"tenants": list(tenants), "execution_uid": execution_uid, "ids": list(ids)}
+        rows = await self._rows("graves", tenants, values)
         return tuple(
             Grave(r["id"], r["namespace_uid"], r["execution_id"], r["digest"], _parent(r)) for r in rows
         )  # fmt: skip
@@ -193,19 +202,25 @@ def _stored(row: DictRow, texts: dict[str, str]) -> Stored:
     content = Serialized(document, texts, row["digest"], row["state_digest"])
     found = _checkpoint(row)
     if row["exact"] is not None:  # columns cannot hold every character of a label, the document can
-        label = serializer.deserialize(content).label
-        found = replace(found, name=label.name, metadata=label.metadata, created_by=label.created_by)
-    serializer.verify(content, found.parent.digest if found.parent else None)
+        with suppress(Unreadable):  # of a damaged one the columns tell enough
+            label = serializer.deserialize(content).label
+            found = replace(found, name=label.name, metadata=label.metadata, created_by=label.created_by)
     return Stored(found, content)
 
 
 def _document(row: DictRow) -> bytes:
-    if row["exact"] is None:
-        return payload.from_jsonb(row["state"])
     try:
-        return zlib.decompress(row["exact"])
-    except zlib.error as error:
-        raise DamagedPayload(f"the exact bytes of {row['id']}: {error}") from error
+        return payload.from_jsonb(row["state"]) if row["exact"] is None else zlib.decompress(row["exact"])
+    except (ValueError, zlib.error) as error:  # a number that no double can hold; bytes that are not compressed ones
+        raise DamagedPayload(f"the document of {row['id']}: {error}") from error
+
+
+def _text(body: bytes) -> str:
+    """What a text's bytes say; of bytes that are no text any more as much as can be read, so never its digest."""
+    try:
+        return body.decode("utf-8", "surrogatepass")
+    except UnicodeDecodeError:
+        return body.decode("utf-8", "replace")
 
 
 def _checkpoint(row: DictRow) -> Checkpoint:

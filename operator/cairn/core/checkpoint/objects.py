@@ -129,9 +129,15 @@ def view(body: Mapping[str, Any]) -> CheckpointObject:
 
 def stored(body: Mapping[str, Any], namespace_uid: str) -> Stored:
     """A checkpoint as its object holds it, checked against its digests; of one that is Ready. Raises Unreadable."""
+    found = unchecked(body, namespace_uid)
+    serializer.verify(found.content, found.parent_digest)
+    return found
+
+
+def unchecked(body: Mapping[str, Any], namespace_uid: str) -> Stored:
+    """A checkpoint as its object holds it, whatever that is. Raises Unreadable where it is no payload."""
     found = view(body)
     content = payload.from_text(body["status"].get("state", ""), found.digest)
-    serializer.verify(content, found.parent.digest if found.parent else None)
     return Stored(found.summary(namespace_uid), content)
 
 

@@ -141,3 +141,8 @@ class Stored:
 
     checkpoint: Checkpoint
     content: Serialized
+
+    @property
+    def parent_digest(self) -> str | None:
+        """What the content's digest was made over besides its document."""
+        return self.checkpoint.parent.digest if self.checkpoint.parent else None

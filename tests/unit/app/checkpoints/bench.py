@@ -35,7 +35,7 @@ class FakeRows:
 
     def __init__(self) -> None:
         self.rows: dict[str, Stored] = {}
-        self.graves: dict[str, Grave] = {}
+        self.buried: dict[str, Grave] = {}
         self.calls: list[str] = []
         self._faults: dict[str, list[Exception]] = defaultdict(list)
 
@@ -49,11 +49,15 @@ class FakeRows:
 
     async def put(self, stored: Stored) -> None:
         self._call("put")
-        if stored.checkpoint.id not in self.graves:
+        if stored.checkpoint.id not in self.buried:
             self.rows.setdefault(stored.checkpoint.id, stored)
 
     async def get(self, tenants: Collection[str], id: str) -> Stored | None:
         self._call("get")
+        return self.rows.get(id)
+
+    async def read(self, tenants: Collection[str], id: str) -> Stored | None:
+        self._call("read")
         return self.rows.get(id)
 
     async def list(self, query: Query) -> Page:
@@ -77,8 +81,15 @@ class FakeRows:
 
     async def bury(self, grave: Grave) -> None:
         self._call("bury")
-        self.graves[grave.id] = grave
+        self.buried[grave.id] = grave
         self.rows.pop(grave.id, None)
+
+    async def graves(
+        self, tenants: Collection[str], execution_uid: str, ids: Collection[str] = ()
+    ) -> tuple[Grave, ...]:
+        self._call("graves")
+        asked = (g for g in self.buried.values() if g.execution_uid == execution_uid or g.id in ids)
+        return tuple(sorted(asked, key=lambda g: g.id, reverse=True))
 
     async def collect_results(self, namespace_uid: str) -> int:
         self._call("collect_results")

@@ -94,7 +94,7 @@ async def take(bench: Bench) -> None:
 
 async def take_and_delete(bench: Bench) -> None:
     """Somebody deletes it as soon as it is Ready."""
-    if not bench.rows.graves and not bench.cluster.executions["sample"].get("deleted"):
+    if not bench.rows.buried and not bench.cluster.executions["sample"].get("deleted"):
         await take(bench)
         body = bench.cluster.objects.get(("Checkpoint", "c"))
         if body is not None and body.get("status", {}).get("phase") == "Ready":
@@ -136,7 +136,7 @@ def check_taken(bench: Bench) -> None:
 
 
 def check_deleted(bench: Bench) -> None:
-    assert (bench.names(), bench.rows.rows, len(bench.rows.graves)) == ([], {}, 1)
+    assert (bench.names(), bench.rows.rows, len(bench.rows.buried)) == ([], {}, 1)
     assert not [1 for kind, _ in bench.cluster.objects if kind == "ConfigMap"]
 
 

@@ -417,7 +417,7 @@ async def test_a_delete_buries_the_row_and_lets_the_object_go() -> None:
     bench.body("c")["metadata"]["finalizers"].append("somebody/else")
     bench.body("c")["metadata"]["resourceVersion"] = "900"
     await deleted(bench, "c")
-    assert (bench.rows.rows, list(bench.rows.graves)) == ({}, [id])
+    assert (bench.rows.rows, list(bench.rows.buried)) == ({}, [id])
     assert bench.body("c")["metadata"]["finalizers"] == ["somebody/else"]
 
 
