@@ -10,8 +10,8 @@ from dataclasses import dataclass, replace
 import psycopg
 import pytest
 
-from cairn.adapters.clock import system_clock
 from cairn import names
+from cairn.adapters.clock import system_clock
 from cairn.adapters.kube.api import Api, connect
 from cairn.adapters.kube.checkpoints import ObjectStore
 from cairn.adapters.memory import MemoryStore

@@ -288,8 +288,8 @@ async def test_a_changed_row_is_not_read(store: PostgresStore, rows: Rows, postg
 
 async def test_lists_are_read_along_the_index_of_the_tenant(rows: Rows) -> None:
     asked = {
-        "tenants": ["a"], "execution_uid": None, "execution": None, "trigger": None, "since": None, "until": None, "after": None,
-        "limit": 51, "offset": 0,
+        "tenants": ["a"], "execution_uid": None, "execution": None, "trigger": None, "since": None, "until": None,
+        "after": None, "limit": 51, "offset": 0,
     }  # fmt: skip
     with psycopg.connect(rows.url) as connection:
         connection.execute("SET ROLE cairn_operator")
