@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from cairn.app.checkpoints.inspector import Now, Ref, Saved
-from cairn.cli.inspecting import NamespaceOption, Output, OutputOption, answer, ask, namespace_or_default
+from cairn.cli.inspecting import NamespaceOption, Output, OutputOption, answer, ask
 from cairn.core.checkpoint.diff import lines, to_wire
 
 BeforeArgument = Annotated[str, typer.Argument(metavar="A", help="A checkpoint: its name or its id.")]
@@ -27,8 +27,10 @@ def run(
     """
     if (after is None) is (now is None):
         raise typer.BadParameter("give either a second checkpoint or --now EXECUTION")
-    where = namespace_or_default(namespace)
-    other: Ref = Saved(where, after) if after is not None else Now(where, now or "")
-    found = ask(lambda inspector: inspector.diff(Saved(where, before), other))
+
+    def other(where: str) -> Ref:
+        return Saved(where, after) if after is not None else Now(where, now or "")
+
+    found = ask(namespace, lambda inspector, where: inspector.diff(Saved(where, before), other(where)))
     answer(output, lines(found), to_wire(found))
     raise typer.Exit(0 if found.empty else 1)

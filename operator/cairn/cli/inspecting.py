@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -38,11 +39,6 @@ NamespaceOption = Annotated[
 OutputOption = Annotated[Output, typer.Option("--output", "-o", help="text for people, json for programs.")]
 
 
-def namespace_or_default(given: str | None) -> str:
-    """The namespace that is meant."""
-    return given or default_namespace()
-
-
 def has_database() -> bool:
     """Whether the environment names a database; its address may hold a password, so it is no argument."""
     return bool(os.environ.get("DATABASE_URL"))
@@ -63,13 +59,14 @@ async def inspector() -> AsyncIterator[Inspector]:
         await api.close()
 
 
-def ask(question: Callable[[Inspector], Awaitable[T]]) -> T:
-    """The answer to a question; an error is told in a line, and ends the program with exit code 2."""
+def ask(namespace: str | None, question: Callable[[Inspector, str], Awaitable[T]]) -> T:
+    """The answer to a question about a namespace; an error is told, and ends the program with exit code 2."""
 
     async def asked() -> T:
         async with inspector() as looking:
-            return await question(looking)
+            return await question(looking, namespace or default_namespace())
 
+    logging.getLogger("kubernetes").setLevel(logging.ERROR)  # it warns of a missing kubeconfig, which is told anyway
     try:
         return asyncio.run(asked())
     except CairnError as error:

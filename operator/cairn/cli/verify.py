@@ -6,16 +6,7 @@ from typing import Annotated
 
 import typer
 
-from cairn.cli.inspecting import (
-    ERROR,
-    NamespaceOption,
-    Output,
-    OutputOption,
-    answer,
-    ask,
-    has_database,
-    namespace_or_default,
-)
+from cairn.cli.inspecting import ERROR, NamespaceOption, Output, OutputOption, answer, ask, has_database
 from cairn.core.checkpoint.chain import lines, to_wire
 
 ExecutionArgument = Annotated[str, typer.Argument(help="The name of an execution, also of one that was deleted.")]
@@ -29,8 +20,7 @@ def run(execution: ExecutionArgument, namespace: NamespaceOption = None, output:
 
     Example: cairn verify my-pipeline -o json
     """
-    where = namespace_or_default(namespace)
-    report = ask(lambda inspector: inspector.verify(where, execution))
+    report = ask(namespace, lambda inspector, where: inspector.verify(where, execution))
     answer(output, lines(report), to_wire(report))
     incomplete = ERROR if report.without_rows and has_database() else 0
     raise typer.Exit(1 if report.problems else incomplete)
