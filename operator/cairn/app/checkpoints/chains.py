@@ -122,7 +122,7 @@ class ChainReader:
         found |= {grave.id: grave.digest for grave in await rows.graves(tenants, None, sorted(wanted))}
         for id in sorted(wanted - found.keys()):
             page = await rows.list(Query(tenants, after=f"{id}0", limit=1))  # the first one at or before it
-            found |= {row.id: row.digest for row in page.items if row.id == id}
+            found |= {row.id: row.digest for row in page.items}
         return found
 
 

@@ -266,6 +266,8 @@ async def test_one_that_is_deleted_is_not_missing() -> None:
     await bench.look()
     report = await inspector(bench).verify("default", "sample")
     assert (report.findings, report.checkpoints, report.verified, report.deleted) == ((), 1, 1, 1)
+    bench.cluster.executions.clear()
+    assert await inspector(bench).verify("default", "sample") == report, "also once the execution is gone"
     bench.rows.buried.clear()
     assert told(await inspector(bench).verify("default", "sample")) == [("chain", "ParentMissing")]
     assert told(await inspector(bench, database=False).verify("default", "sample")) == [("chain", "ParentNotChecked")]
