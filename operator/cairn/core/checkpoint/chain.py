@@ -268,7 +268,8 @@ def _link(copy: Copy, parent: Parent, known: Mapping[str, set[str]], rows_known:
         text = f"its parent {parent.id} has no object; whether it was deleted, only the database knows"
         yield _finding(copy, Place.CHAIN, Problem.PARENT_NOT_CHECKED, text)
     elif digests is None:
-        text = f"its parent {parent.id} is in neither store, and was not deleted: look for it in a backup"
+        text = f"its parent {parent.id} is in neither store, and no delete of it is known: look for it in a backup"
+        text += " (what was deleted while there was no database has left nothing)"
         yield _finding(copy, Place.CHAIN, Problem.PARENT_MISSING, text)
     elif parent.digest not in digests:
         text = f"its parent {parent.id} has another digest than {parent.digest}: one of the two was replaced"
