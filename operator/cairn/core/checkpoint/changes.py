@@ -59,10 +59,12 @@ class Changes:
 
 def changes(path: str, before: Any, after: Any, depth: int = DEPTH) -> Iterator[Change]:
     """What differs between two JSON values (or `ABSENT`), objects looked into so many levels deep."""
+    if _canonical(before) == _canonical(after):
+        return
     if depth and isinstance(before, dict) and isinstance(after, dict):
         for key in in_order(before, after):
             yield from changes(_at(path, key), before.get(key, ABSENT), after.get(key, ABSENT), depth - 1)
-    elif _canonical(before) != _canonical(after):
+    else:
         yield Change(path, *_shown(before, after))
 
 
