@@ -2,6 +2,7 @@
 
     CairnError
     ├── NotConfigured   the operator's administrator: there is no cluster to talk to
+    ├── NotFound        the user's move: nothing has the name or id that they gave
     ├── InvalidSpec     the user's move: what they wrote cannot run; carries every violation with its field path
     ├── Conflict        nobody's: the object changed since it was read; read again and decide anew
     ├── Gone            nobody's: the object does not exist (any more)
@@ -36,6 +37,10 @@ class CairnError(Exception):
 
 class NotConfigured(CairnError):
     """Nothing says which cluster to talk to, or how."""
+
+
+class NotFound(CairnError):
+    """Nothing has that name or id; the message says what there is."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -224,9 +224,9 @@ class Rows(CheckpointStore, Protocol):
         ...
 
     async def graves(
-        self, tenants: Collection[str], execution_uid: str, ids: Collection[str] = ()
+        self, tenants: Collection[str], execution_uid: str | None, ids: Collection[str] = ()
     ) -> tuple[Grave, ...]:
-        """What is left of the deleted checkpoints of an execution, and of those ids; newest first."""
+        """What is left of the deleted checkpoints of an execution, if one is named, and of those ids; newest first."""
         ...
 
     async def collect_results(self, namespace_uid: str) -> int:

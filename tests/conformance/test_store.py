@@ -204,8 +204,8 @@ async def test_the_graves_of_an_execution_and_of_ids(store: CheckpointStore, ten
     uid = put[0].checkpoint.execution_uid
     assert [g.id for g in await store.graves([tenant.uid], uid)] == [ids[4], ids[2], ids[0]]
     assert [g.id for g in await store.graves([tenant.uid], uid, [ids[1], "none"])] == [ids[4], ids[2], ids[1], ids[0]]
-    assert await store.graves([other.uid], uid, ids) == await store.graves([tenant.uid], "none") == ()
-    grave, was = (await store.graves([tenant.uid], "none", [ids[0]]))[0], put[0].checkpoint
+    assert await store.graves([other.uid], uid, ids) == await store.graves([tenant.uid], None) == ()
+    grave, was = (await store.graves([tenant.uid], None, [ids[0]]))[0], put[0].checkpoint
     assert grave == Grave(was.id, tenant.uid, uid, was.digest, was.parent)
 
 

@@ -65,7 +65,7 @@ class MemoryStore:
         self._graves.setdefault(grave.id, grave)
 
     async def graves(
-        self, tenants: Collection[str], execution_uid: str, ids: Collection[str] = ()
+        self, tenants: Collection[str], execution_uid: str | None, ids: Collection[str] = ()
     ) -> tuple[Grave, ...]:
         """See `ports.Rows`."""
         asked = (g for g in self._graves.values() if g.execution_uid == execution_uid or g.id in ids)

@@ -6,6 +6,7 @@ import asyncio
 import os
 import subprocess
 import tempfile
+import zlib
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -281,6 +282,21 @@ async def test_a_changed_row_is_not_read(store: PostgresStore, rows: Rows, postg
         return
     found = await store.read([TENANT.uid], put.checkpoint.id)
     assert found is not None and found != put, "as it is"
+
+
+async def test_a_changed_exact_row_can_be_read_as_it_is(store: PostgresStore, rows: Rows,
+                                                        postgres: PostgresServer) -> None:  # fmt: skip
+    """Where jsonb cannot hold the document, and so the columns not the whole label."""
+    put = TENANT.stored(state_of(spec={"params": {"zero": -0.0, "text": "before"}}), name="a \0 name")
+    await store.put(put)
+    with psycopg.connect(postgres.url(name_of(rows.url))) as connection:
+        other = zlib.compress(put.content.document.replace(b"before", b"behind"))
+        connection.execute("UPDATE workflow_checkpoints SET exact = %s", (other,))
+    with pytest.raises(WrongDigest):
+        await store.get([TENANT.uid], put.checkpoint.id)
+    found = await store.read([TENANT.uid], put.checkpoint.id)
+    assert found is not None and b"behind" in found.content.document
+    assert found.checkpoint == replace(put.checkpoint, name="a \ufffd name"), "as far as the columns tell"
 
 
 # --- Plans -----------------------------------------------------------------------------------------------------------

@@ -40,6 +40,15 @@ async def connect(kubeconfig: str | None = None, context: str | None = None) -> 
     return Api(client.ApiClient(configuration=settings))
 
 
+def default_namespace() -> str:
+    """The namespace of the kubeconfig's current context; `default` where it names none."""
+    try:
+        _, current = config.list_kube_config_contexts()
+    except config.ConfigException:
+        return "default"
+    return (current.get("context") or {}).get("namespace") or "default"
+
+
 async def _configure(settings: client.Configuration, kubeconfig: str | None, context: str | None) -> None:
     if kubeconfig is None and context is None:
         try:

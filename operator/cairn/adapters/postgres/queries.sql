@@ -108,7 +108,7 @@ ON CONFLICT (id) DO NOTHING
 -- name: graves --
 SELECT id, namespace_uid, execution_id, digest, parent_id, parent_digest
 FROM workflow_checkpoint_graves
-WHERE namespace_uid = ANY (%(tenants)s) AND (execution_id = %(execution_uid)s OR id = ANY (%(ids)s))
+WHERE namespace_uid = ANY (%(tenants)s) AND (execution_id = %(execution_uid)s::text OR id = ANY (%(ids)s))
 ORDER BY id DESC
 
 -- name: newest_grave --

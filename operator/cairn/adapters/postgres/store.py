@@ -147,7 +147,7 @@ class PostgresStore:
         )  # fmt: skip
 
     async def graves(
-        self, tenants: Collection[str], execution_uid: str, ids: Collection[str] = ()
+        self, tenants: Collection[str], execution_uid: str | None, ids: Collection[str] = ()
     ) -> tuple[Grave, ...]:
         values: Values = {"tenants": list(tenants), "execution_uid": execution_uid, "ids": list(ids)}
         rows = await self._rows("graves", tenants, values)

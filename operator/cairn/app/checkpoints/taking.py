@@ -44,28 +44,33 @@ def label_of(seen: CheckpointObject, parent: Parent | None, now: datetime) -> La
     )  # fmt: skip
 
 
-async def cut(view: ExecutionView, label: Label, archive: Archive, *, limit: int) -> Cut:
-    """The state of an execution at the version seen; none for the object if it is larger there than `limit`.
-
-    Raises CannotSave, and the errors of the API.
-    """
+async def state_of(view: ExecutionView, label: Label, archive: Archive) -> CheckpointState:
+    """The state of an execution at the version seen. Raises CannotSave, and the errors of the API."""
     key, execution = view.key, view.execution
-    state = CheckpointState(
+    return CheckpointState(
         label=label,
         origin=Origin(key.namespace, key.name, key.uid, execution.generation, view.resource_version),
         spec=view.spec,
         status=execution.status.of_the_run,
         attempts=await archive.attempts(view),
     )
+
+
+async def cut(view: ExecutionView, label: Label, archive: Archive, *, limit: int) -> Cut:
+    """The state of an execution at the version seen; none for the object if it is larger there than `limit`.
+
+    Raises CannotSave, and the errors of the API.
+    """
+    state, spec = await state_of(view, label, archive), view.execution.spec
     if problems := validate(state):  # else it could be saved, and never restored
         raise CannotSave(names.SERIALIZATION_FAILED, "; ".join(problems)[:names.MESSAGE_LIMIT])
     content = serializer.serialize(state)
     text = await _packed(content)
     taken = Taken(
-        label=label, execution_uid=key.uid, job_count=len(state.status.jobs),
+        label=label, execution_uid=view.key.uid, job_count=len(state.status.jobs),
         ended_jobs=ended(state.status.jobs), execution_status=serializer.phase_word(state.status.phase),
         size_bytes=content.size, digest=content.digest, state_digest=content.state_digest,
         state=text if len(text) <= limit else None,
-        settings=execution.spec.checkpoint if execution.spec else CheckpointSettings(),
+        settings=spec.checkpoint if spec else CheckpointSettings(),
     )  # fmt: skip
     return Cut(taken, content)

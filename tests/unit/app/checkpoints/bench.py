@@ -18,7 +18,7 @@ from cairn.app.events import EventWriter
 from cairn.app.views import ExecutionView, Views
 from cairn.core.actions import TakeCheckpoint
 from cairn.core.checkpoint.book import Pending
-from cairn.core.checkpoint.state import Checkpoint, Grave, Stored
+from cairn.core.checkpoint.state import Grave, Stored
 from cairn.core.checkpoint.trigger import Trigger
 from cairn.ports import Page, Query, Stats
 from simulation.build import NOW
@@ -62,8 +62,7 @@ class FakeRows:
 
     async def list(self, query: Query) -> Page:
         self._call("list")
-        found: list[Checkpoint] = sorted((s.checkpoint for s in self.rows.values()), key=lambda c: c.id, reverse=True)
-        return Page(tuple(c for c in found if c.namespace_uid in query.tenants))
+        return Page.of((s.checkpoint for s in self.rows.values()), query)
 
     async def delete(self, tenants: Collection[str], id: str) -> bool:
         self._call("delete")
@@ -85,7 +84,7 @@ class FakeRows:
         self.rows.pop(grave.id, None)
 
     async def graves(
-        self, tenants: Collection[str], execution_uid: str, ids: Collection[str] = ()
+        self, tenants: Collection[str], execution_uid: str | None, ids: Collection[str] = ()
     ) -> tuple[Grave, ...]:
         self._call("graves")
         asked = (g for g in self.buried.values() if g.execution_uid == execution_uid or g.id in ids)
