@@ -24,12 +24,13 @@ _JOBS = "/apis/batch/v1/namespaces/{}/jobs"
 
 
 def work(jobs: int, *, broken: bool) -> Body:
-    """So many jobs: roots with outputs, one job on all of them, which may fail, and one after that."""
-    roots = [{"id": f"root-{n}", "group": "roots"} for n in range(jobs - 2)]
+    """So many jobs: roots with outputs, one job on ten of them, which may fail, and one after that."""
+    roots = [{"id": f"root-{n}", "group": "needed" if n < 10 else "others"} for n in range(jobs - 2)]
     told = {"fake.cairn.dev/exit-code": "1"} if broken else {"fake.cairn.dev/exit-code": "0"}
-    gate = {"id": "gate", "dependsOn": ["group:roots"], "podTemplate": {"metadata": {"annotations": told}}}
+    gate = {"id": "gate", "dependsOn": ["group:needed"], "podTemplate": {"metadata": {"annotations": told}}}
     message = {"fake.cairn.dev/message": '{"rows": 1797, "path": "store/part"}'}
     return {
+        "failurePolicy": "Continue",
         "jobDefaults": {"image": "fake", "podTemplate": {"metadata": {"annotations": message}}},
         "jobs": [*roots, gate, {"id": "end", "dependsOn": ["gate"]}],
     }

@@ -128,7 +128,7 @@ def test_the_settings_are_documented_with_their_defaults() -> None:
     rows = re.findall(r"^\| `(CAIRN_\w+|DATABASE_URL)` \| (\S+) \|", table, re.MULTILINE)
     fields = {variable(name): field.default for name, field in Settings.model_fields.items()}
     fields |= {"CAIRN_NAMESPACES": "all", "CAIRN_HOME_NAMESPACE": "own", "DATABASE_URL": "none"}
-    assert dict(rows) == {name: str(default) for name, default in fields.items()}
+    assert dict(rows) == {name: "false" if default is False else str(default) for name, default in fields.items()}
 
 
 def test_the_picture_is_well_formed() -> None:

@@ -215,7 +215,7 @@ def test_without_rows_a_parent_that_is_not_there_may_have_been_deleted() -> None
         (labelled(trigger=Trigger.TIME_BASED, job_count=7), "Mislabelled",
          "trigger: not what the state says; jobCount"),
         (labelled(metadata={"a": "b"}), "Mislabelled", "metadata"),
-        (with_content(lambda c: replace(c, document=c.document.replace(b'"schemaVersion":1', b'"schemaVersion":9'))),
+        (with_content(lambda c: replace(c, document=c.document.replace(b'"schemaVersion":2', b'"schemaVersion":9'))),
          "NewerSchema", "schema 9"),
     ],
 )  # fmt: skip
