@@ -34,7 +34,7 @@ def break_plan_fork_finish(screen: Screen, shell: Shell) -> None:
     shell.run(f"kubectl get dagx {BROKEN}")
     shell.run(f"kubectl get dagx {BROKEN} -o jsonpath='{_JOBS}'")
     screen.say("The long part is done and saved. Its only mistake is mended in the next file, which starts from there:")
-    shell.run(f"diff {_FILES[BROKEN]} {_FILES[MENDED]} | grep 'uracy\\|restoreFrom\\|latestOf\\|dryRun:'")
+    shell.run(f"diff {_FILES[BROKEN]} {_FILES[MENDED]} | grep 'uracy\"\\|latestOf\\|dryRun: '")
     digest = _plan(screen, shell)
     _fork(screen, shell, digest)
     screen.say("Both know of each other, the chain of checkpoints leads from one to the other, and it holds:")

@@ -165,9 +165,10 @@ def _filled(wire: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _job_to_wire(job: JobPlan) -> dict[str, Any]:
+    worked = job.verdict in (Verdict.KEEP, Verdict.RERUN)
     return _filled(
         {"id": job.id, "action": job.verdict.value, "reason": job.reason, "message": job.message,
-         "seconds": job.seconds or None, "replay": job.replay}
+         "seconds": job.seconds if worked else None, "replay": job.replay}
     )  # fmt: skip
 
 
