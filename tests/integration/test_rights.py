@@ -61,6 +61,20 @@ def test_the_documented_rights_are_enough(
     until(lambda: solo.wait_job("work", "b", attempt=2).get("startedAt"), "b runs again")
     release(solo, "work", "b")
     solo.wait("work", "Succeeded")
+    last = stored(solo, 3)[-1]
+    body = {"apiVersion": "cairn.dev/v1alpha1", "kind": "DAGExecution", "metadata": {"name": "again"}}
+    source = {"checkpointName": last["metadata"]["name"], "rerun": ["c"]}
+    solo.apply(body | {"spec": {"restoreFrom": source, "paused": True, "checkpoint": {"enabled": False}}})
+    solo.wait("again", "Restored")
+    operator.kill()
+    operator.start()  # jobs and results are read from what the fork has taken over
+    solo.patch("dagx", "again", {"spec": {"paused": False}})
+    solo.wait("again", "Succeeded")
+    rewind = {"checkpointName": last["metadata"]["name"], "requestId": "r1", "rerun": ["c"]}
+    solo.patch("dagx", "work", {"spec": {"restoreFrom": rewind}})
+    solo.wait("work", "Restored")
+    solo.wait("work", "Succeeded")
+    solo.saved("work")
     first, *_ = stored(solo, 3)
     postgres.stop()
     try:
