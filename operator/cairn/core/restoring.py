@@ -337,7 +337,8 @@ def _refuse(draft: Draft, request_id: str, reason: str, message: str, *, found: 
         Mode.REWIND, Step.REFUSED, draft.execution.generation, draft.now, request_id, reason, message,
         found.origin if found else None, made,
     )  # fmt: skip
-    dry = draft.spec.restore is not None and draft.spec.restore.dry_run
+    asked = draft.spec.restore
+    dry = asked is not None and asked.dry_run and asked.request_id == request_id
     if not dry and not draft.status.acknowledged(request_id):
         draft.status = _acknowledged(draft, request_id, "Refused", f"{reason}: {message}")
     draft.status = replace(draft.status, restore=said)
