@@ -17,7 +17,6 @@ from cairn.core.actions import (
     FetchPacks,
     FetchResult,
     Launch,
-    LookUp,
     Plan,
     SavePack,
     SetPaused,
@@ -37,10 +36,9 @@ from cairn.core.naming import checkpoint_id
 from cairn.core.outputs import Outputs
 from cairn.core.restore import packs, records
 from cairn.core.restore.plan import Known, Saved
-from cairn.core.restore.plan import plan as restore_plan
-from cairn.core.restore.progress import Fork, Mode, Origin, Progress, RestoredFrom, RestorePlan, Step
+from cairn.core.restore.progress import Fork, Mode, Origin, Progress, RestoredFrom, Step
 from cairn.core.restore.source import Found, NotFound, Wanted
-from cairn.core.spec import Cancel, ExecutionSpec, JobSpec, Pause, Replay, Request, RequestType, Restore, Retry, Source
+from cairn.core.spec import Cancel, JobSpec, Pause, Replay, Request, RequestType, Restore, Retry, Source
 from cairn.core.status import (
     Acknowledged,
     CancelState,
@@ -109,7 +107,8 @@ def found(
         if r.state is JobState.COMPLETED
     }
     taken = Status(Phase.RUNNING, started_at=OLD, jobs=there, **status)
-    return Found(Wanted.by(ask or asked()), origin, saved, taken, tries, spec or {}, known or Known(final=True), warning)
+    wanted, known = Wanted.by(ask or asked()), known or Known(final=True)
+    return Found(wanted, origin, saved, taken, tries, spec or {}, known, warning)
 
 
 def missing(reason: str = names.CHECKPOINT_NOT_FOUND, retry_at: datetime | None = None, **ask: Any) -> NotFound:
@@ -345,7 +344,7 @@ def test_the_plan_that_was_looked_at_is_carried_out_and_no_other() -> None:
     assert planned(wanted, restore=given).status.started_at == NOW
     changed = planned(wanted, restore=found(KEPT, running("b")))
     assert step(changed) == (Step.REFUSED, names.PLAN_CHANGED)
-    assert "its digest is " in changed.status.restore.message  # type: ignore[union-attr]
+    assert "its digest is " in changed.status.restore.message
 
 
 def test_a_dry_run_does_not_mind_an_old_digest() -> None:
@@ -742,11 +741,12 @@ def test_when_the_state_before_cannot_be_saved(force: bool, expected: tuple[Step
         param(None, "Running", id="none is asked for"),
         param(asked(request_id="r2"), "Pending", id="another request"),
         param(asked(), "Running", id="without a request id"),
+        param(asked(request_id="r2", dry_run=True), "Running", id="a dry run of another request"),
     ],
 )
 def test_a_rewind_that_is_withdrawn_has_changed_nothing(ask: Restore | None, goes_on: str) -> None:
     stored, undo = prepared(rewinding(done("a"), JobRecord("b")), TO_B)
-    made = planned(edited(stored, ask), **seen(undo))
+    made = planned(edited(stored, ask), restore=TO_B, **seen(undo))
     [answer] = made.status.requests
     assert (answer.id, answer.outcome, answer.message.split(":")[0]) == ("r1", "Refused", names.WITHDRAWN)
     assert states(made) == {"a": "Completed", "b": goes_on}
