@@ -368,7 +368,7 @@ async def test_of_what_no_state_can_be_made_nothing_is_restored(force: bool) -> 
     bench.damage_object("before", '"jobs":[', '"jobz":[')
     found = await bench.miss(**BEFORE, force=force)
     assert found.reason == names.CHECKPOINT_DAMAGED
-    assert ("nothing can be made of it: restore another checkpoint" in found.message) is force
+    assert found.message.endswith("nothing can be made of it: restore another checkpoint")
 
 
 async def test_what_is_no_payload_at_all_is_damaged() -> None:
