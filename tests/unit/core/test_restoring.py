@@ -90,7 +90,9 @@ def asked(*rerun: str, source: Source = SOURCE, **fields: Any) -> Restore:
 
 def done(name: str, **fields: Any) -> JobRecord:
     """A completed job of the checkpoint."""
-    given = {"definition": name, "started_at": OLD, "finished_at": OLD + timedelta(seconds=60)}
+    given = {
+        "definition": name, "launched_at": OLD, "started_at": OLD, "finished_at": OLD + timedelta(seconds=60),
+    }  # fmt: skip
     return ended(name, **given | fields)
 
 
@@ -459,19 +461,22 @@ def test_jobs_taken_out_of_the_spec_of_what_never_held_any_are_lost(restored: Re
 
 
 @pytest.mark.parametrize(
-    ("finished", "with_packs", "expected"),
+    ("launched", "with_packs", "expected"),
     [
         param(OLD, ("p1", "p2"), FetchPacks(("p1", "p2"), frozenset({OUT.digest})), id="kept: from the packs"),
-        param(NOW, ("p1", "p2"), FetchResult(name_of("a"), OUT.digest), id="its own: from the result"),
+        param(EARLIER, ("p1", "p2"), FetchResult(name_of("a"), OUT.digest), id="its own: from the result"),
         param(OLD, (), FetchResult(name_of("a"), OUT.digest), id="of an execution that has kept nothing"),
+        param(None, ("p1",), FetchResult(name_of("a"), OUT.digest), id="never launched"),
     ],
 )
+@pytest.mark.parametrize("finished", [OLD, NOW], ids=["a node whose clock is late", "a node whose clock is early"])
 def test_where_the_outputs_of_a_dependency_are_read(
-    finished: datetime, with_packs: tuple[str, ...], expected: FetchPacks | FetchResult
+    launched: datetime | None, finished: datetime, with_packs: tuple[str, ...], expected: FetchPacks | FetchResult
 ) -> None:
+    made_by = {"launched_at": launched, "finished_at": finished}
     restored = RestoredFrom(Mode.FORK, ELSEWHERE, EARLIER, 1, packs=with_packs)
     given = execution(
-        spec(*CHAIN, restore=asked()), done("a", result=OUT.digest, finished_at=finished), status_restored_from=restored
+        spec(*CHAIN, restore=asked()), done("a", result=OUT.digest, **made_by), status_restored_from=restored
     )  # fmt: skip
     made = planned(given)
     assert made.after == (expected,)
