@@ -428,6 +428,11 @@ def test_what_was_taken_out_before_the_checkpoint_stays_as_it_was() -> None:
     assert (problems(found), verdicts(found)["x"]) == ([], (KEEP, names.REMOVED))
 
 
+@pytest.mark.parametrize("record", [ran("x"), waiting("x")], ids=["ran", "waited"])
+def test_what_was_taken_out_before_the_checkpoint_and_had_not_ended_is_not_run(record: JobRecord) -> None:
+    assert verdicts(made((job("a"),), done("a"), record, old=(job("a"),)))["x"] == (SKIP, names.REMOVED)
+
+
 def test_a_renamed_job_is_one_removed_and_one_added_and_the_guess_is_told() -> None:
     found = made((job("new", digest="a"),), done("a"), old=(job("a"),))
     assert verdicts(found) == {"new": (RUN, "Added"), "a": (SKIP, names.REMOVED)}
