@@ -71,6 +71,7 @@ class ExecutionView:
     spec_text: bytes  # the spec as it is written and completed, compressed: a checkpoint holds it
     asks: Mapping[str, Any]  # `spec.restoreFrom`
     restores: frozenset[str] = frozenset()  # names and ids of the checkpoints that a restore of it needs
+    without_jobs: bytes = b""  # the spec as it is written, compressed, where its jobs come from a checkpoint
 
     @property
     def source_namespace(self) -> str:
@@ -80,8 +81,7 @@ class ExecutionView:
     @property
     def spec(self) -> dict[str, Any]:
         """The spec as it is written, with the jobs that come from a checkpoint."""
-        spec: dict[str, Any] = json.loads(zlib.decompress(self.spec_text))
-        return spec
+        return _unpacked(self.spec_text)
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,9 +158,9 @@ class Views:
 
     def borrow(self, uid: str, borrowed: Borrowed) -> None:
         """Take in the jobs that an execution has from a checkpoint; its spec is complete with them."""
-        self._borrowed[uid] = borrowed
+        before, self._borrowed[uid] = self._borrowed.get(uid), borrowed
         old = self._executions.get(uid)
-        if old is not None:
+        if old is not None and (old.execution.lacks_jobs or borrowed != before):
             self._executions[uid] = _completed(old, borrowed)
 
     def _note_fork(self, key: Key, status: Status) -> None:
@@ -311,6 +311,7 @@ def _view(key: Key, body: Mapping[str, Any], old: ExecutionView | None, borrowed
         "stale_pause_reason": _wrote(meta, "f:pause", "f:reason") and not _wrote(meta, "f:paused"),
     }  # fmt: skip
     asks = written.get("restoreFrom") or {}
+    without_jobs = _packed(written) if _borrows(written) else b""
     if old is not None and old.execution.generation == generation:
         execution, shape, text = replace(old.execution, **fields), old.shape, old.spec_text
     else:
@@ -323,14 +324,15 @@ def _view(key: Key, body: Mapping[str, Any], old: ExecutionView | None, borrowed
             identity=Identity(key.namespace, key.name, key.uid), spec=spec, violations=violations,
             spec_digest=spec_digest(given), borrows_jobs=_borrows(written), lacks_jobs=lacks, **fields,
         )  # fmt: skip
-    return ExecutionView(key, meta["resourceVersion"], execution, shape, text, asks, _needed(status, asks))
+    needed = _needed(status, asks)
+    return ExecutionView(key, meta["resourceVersion"], execution, shape, text, asks, needed, without_jobs)
 
 
 def _completed(view: ExecutionView, borrowed: Borrowed) -> ExecutionView:
-    """The view with the jobs that it lacked."""
-    if not view.execution.lacks_jobs:
+    """The view of a spec without jobs, with these ones."""
+    if not view.execution.borrows_jobs:
         return view
-    given, lacks = _with_jobs(view.spec, borrowed, view.execution.status)
+    given, lacks = _with_jobs(_unpacked(view.without_jobs), borrowed, view.execution.status)
     spec, violations = _parsed(given, 0, begun=view.execution.status.started_at is not None)
     execution = replace(
         view.execution, spec=spec, violations=violations, spec_digest=spec_digest(given), lacks_jobs=lacks
@@ -341,6 +343,11 @@ def _completed(view: ExecutionView, borrowed: Borrowed) -> ExecutionView:
 
 def _packed(spec: Mapping[str, Any]) -> bytes:
     return zlib.compress(json.dumps(spec).encode(), 1)
+
+
+def _unpacked(text: bytes) -> dict[str, Any]:
+    spec: dict[str, Any] = json.loads(zlib.decompress(text))
+    return spec
 
 
 def _borrows(spec: Mapping[str, Any]) -> bool:

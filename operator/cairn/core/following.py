@@ -172,11 +172,15 @@ def upstream(draft: Draft, job: JobSpec) -> dict[str, Outputs] | list[FetchResul
 
 
 def _fetches(draft: Draft, missing: list[JobRecord]) -> list[FetchResult | FetchPacks]:
-    """What to read to have these results: each its JobResult, but what a fork has kept, from its packs."""
+    """What to read to have these results: each its JobResult, but what a fork has kept, from its packs.
+
+    It has kept what was launched before it began. Both are times of the operator; when an attempt has ended is told by
+    the clock of its node.
+    """
     restored, begun = draft.status.restored_from, draft.status.started_at
     packed = [
         r for r in missing
-        if restored and restored.packs and begun and r.finished_at is not None and r.finished_at <= begun
+        if restored and restored.packs and begun and r.launched_at is not None and r.launched_at < begun
     ]  # fmt: skip
     fetches: list[FetchResult | FetchPacks] = [
         FetchResult(draft.name_of(r), r.result) for r in missing if r not in packed

@@ -12,7 +12,7 @@ from typing import assert_never
 from cairn import names
 from cairn.core import pausing
 from cairn.core.actions import Note
-from cairn.core.restore.progress import Mode, Step
+from cairn.core.restore.progress import Mode, Progress, Step
 from cairn.core.status import JobRecord, JobState, PausePhase, Phase, Status
 
 PROGRESS = frozenset({"Completed", "Skipped", "Launched"})  # reasons of notes that a person can do without
@@ -129,8 +129,8 @@ def _answers(old: Status, new: Status) -> Iterable[Note]:
 
 def _restore(old: Status, new: Status) -> Iterable[Note]:
     """How a restore has come on."""
-    before, after = old.restore, new.restore
-    if after is None or (before and (before.step, before.message) == (after.step, after.message)):
+    after = new.restore
+    if after is None or (old.restore is not None and _told_of(old.restore) == _told_of(after)):
         return
     request = f"request {after.request_id}: " if after.request_id else ""
     match after.step:
@@ -146,6 +146,10 @@ def _restore(old: Status, new: Status) -> Iterable[Note]:
             return
         case _ as never:
             assert_never(never)
+
+
+def _told_of(progress: Progress) -> tuple[str, Step, str]:
+    return progress.request_id, progress.step, progress.message
 
 
 def _forks(old: Status, new: Status) -> Iterable[Note]:

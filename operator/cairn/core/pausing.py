@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from cairn.core.spec import ExecutionSpec
 from cairn.core.status import PausePhase, PauseState, Status
@@ -46,6 +46,12 @@ def with_progress(pause: PauseState, unsettled: Sequence[str]) -> PauseState:
 def resume_at(pause: PauseState) -> datetime | None:
     """When the pause ends by itself, or None: an `until` that does not lie after its begin is not heeded."""
     return pause.until if pause.until and pause.until > pause.since else None
+
+
+def with_clock(pause: PauseState, now: datetime) -> PauseState:
+    """The pause of a run whose clock begins now: it counts from now on, and an `until` that has come still ends it."""
+    until = resume_at(pause)
+    return replace(pause, since=now if until is None or until > now else until - timedelta(milliseconds=1))
 
 
 def describe(pause: PauseState) -> str:

@@ -39,13 +39,13 @@ def plan(execution: Execution, observed: Observed, *, now: datetime, shape: Shap
         return _finish_plan(_not_accepted(execution, now), execution, now=now)
     draft = _begin(execution, execution.spec, shape or Shape(execution.spec), observed, now)
     restoring.begin(draft)
-    if draft.held and draft.status.restore is None:
+    if draft.held and (draft.status.restore is None or draft.reading):
         return Plan(execution.status, after=tuple(draft.after))  # it is being read: nothing to tell yet
     if draft.held:
         _show_pause(draft)
     else:
         _advance(draft)
-    ignored = _ignored_edits(draft)
+    ignored = () if draft.held else _ignored_edits(draft)
     draft.status = replace(draft.status, jobs=draft.records)
     draft.status = _with_conditions(draft.status, execution, ignored, now)
     return _finish_plan(draft.status, execution, draft, now=now)
@@ -56,7 +56,7 @@ def _advance(draft: Draft) -> None:
     if not draft.stopping:
         repair.answer_requests(draft)
         _decline_cancel(draft)
-    if draft.restored or not draft.status.finished:
+    if not draft.execution.lacks_jobs and (draft.restored or not draft.status.finished):
         draft.records = _aligned(draft.records, draft.spec, draft.now)  # a request may have taken it up again
     if not draft.stopping:
         if not draft.status.finished:
@@ -95,7 +95,7 @@ def _begin(execution: Execution, spec: ExecutionSpec, shape: Shape, observed: Ob
     status = pausing.begin_or_end(
         status, spec, generation=execution.generation, by_operator=execution.paused_by_operator, now=now
     )
-    still = status.finished or status.started_at is None
+    still = status.finished or status.started_at is None or execution.lacks_jobs
     records = dict(status.jobs) if still else _aligned(status.jobs, spec, now)
     return Draft(execution, spec, shape, observed, now, status, records)
 

@@ -18,7 +18,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 from cairn import names
-from cairn.core import following
+from cairn.core import following, pausing
 from cairn.core.actions import FetchCheckpoint, FetchJobs, SavePack
 from cairn.core.checkpoint.book import Book, Pending
 from cairn.core.checkpoint.serializer import state_digest
@@ -33,9 +33,13 @@ from cairn.core.spec import Restore
 from cairn.core.status import Acknowledged, Phase, Status, Stopping
 
 _PROBLEMS_TOLD = 2000  # characters
+# A fork waits for these to change; and what was withdrawn is no answer to what is asked for instead.
 _PASSING = frozenset(
-    {names.CHECKPOINT_NOT_FOUND, names.CHECKPOINT_NOT_READY, names.DATABASE_UNAVAILABLE, names.RESTORING}
-)  # a fork waits for these to change
+    {
+        names.CHECKPOINT_NOT_FOUND, names.CHECKPOINT_NOT_READY, names.DATABASE_UNAVAILABLE, names.DATABASE_READ_ONLY,
+        names.DATABASE_FULL, names.NOT_MIGRATED, names.WITHDRAWN,
+    }
+)  # fmt: skip
 
 
 # --- Before the work of a plan ---------------------------------------------------------------------------------------
@@ -44,7 +48,7 @@ _PASSING = frozenset(
 def begin(draft: Draft) -> None:
     """Begin a fork, or hold the work back while it cannot begin; see that a rewind keeps launches waiting."""
     progress, asked = draft.status.restore, draft.spec.restore
-    if progress is not None and progress.step is Step.STOPPING:
+    if progress is not None and progress.step is Step.STOPPING and not _must_read_jobs(draft):
         _stop(draft, progress)
         return
     if draft.status.started_at is None:
@@ -71,13 +75,22 @@ def _is_new(draft: Draft, asked: Restore) -> bool:
     return not draft.status.acknowledged(asked.request_id)
 
 
+def _must_read_jobs(draft: Draft) -> bool:
+    """Whether the jobs of a fork, which are in an object of its own, have to be read, as after a restart."""
+    name = _held_by(draft)
+    return draft.execution.lacks_jobs and bool(name) and name not in draft.observed.lost
+
+
+def _held_by(draft: Draft) -> str:
+    return draft.status.restored_from.configs if draft.status.restored_from else ""
+
+
 def _fetch_jobs(draft: Draft) -> None:
-    """The jobs of a fork are in an object of its own; they have to be read after a restart."""
-    restored = draft.status.restored_from
+    """Nothing is decided about a fork whose jobs are not known."""
     draft.held = True
-    name = restored.configs if restored else ""
-    if name and name not in draft.observed.lost:
-        draft.after.append(FetchJobs(name))
+    if _must_read_jobs(draft):
+        draft.reading = True
+        draft.after.append(FetchJobs(_held_by(draft)))
         return
     text = "the object that held the jobs of this fork is gone or damaged: write them into spec.jobs"
     draft.status = replace(draft.status, reason=names.JOBS_LOST, message=text)
@@ -120,7 +133,10 @@ def _begin_fork(draft: Draft, asked: Restore, found: Found, made: RestorePlan) -
         Mode.FORK, found.origin, draft.now, made.kept, found.ended, asked.request_id,
         configs=packs.name_of(configs) if configs else "", packs=tuple(map(packs.name_of, held)),
     )  # fmt: skip
-    draft.status = replace(draft.status, started_at=draft.now, phase=Phase.RUNNING, restored_from=restored)
+    pause = pausing.with_clock(draft.status.pause, draft.now) if draft.status.pause else None
+    draft.status = replace(
+        draft.status, started_at=draft.now, phase=Phase.RUNNING, restored_from=restored, pause=pause
+    )  # fmt: skip
     draft.held, draft.restored = False, True
     _answer(draft, asked, Step.DONE, names.FORKED, _told(made, found), found=found, made=made)
 
@@ -226,11 +242,11 @@ def _swap(draft: Draft, progress: Progress, adopted: frozenset[str]) -> None:
         message=progress.message.removeprefix("stopping what is not kept; "),
     )  # fmt: skip
     assert status.started_at is not None
-    pause = replace(status.pause, since=now) if status.pause else None
-    stood = int((now - status.started_at) / timedelta(milliseconds=1)) - back.worked_millis
+    stands_since = status.pause.since if status.pause else now
+    stood = int((stands_since - status.started_at) / timedelta(milliseconds=1)) - back.worked_millis
     draft.status = replace(
         status, phase=Phase.RUNNING, reason=names.WORKING, message="", finished_at=None, cancel=None,
-        timed_out_at=None, paused_millis=max(stood, 0), pause=pause,
+        timed_out_at=None, paused_millis=max(stood, 0),
         epoch=status.epoch + 1, restore=done, restored_from=restored,
         checkpointing=Book(settings=status.checkpointing.settings),
     )  # fmt: skip
@@ -321,7 +337,8 @@ def _refuse(draft: Draft, request_id: str, reason: str, message: str, *, found: 
         Mode.REWIND, Step.REFUSED, draft.execution.generation, draft.now, request_id, reason, message,
         found.origin if found else None, made,
     )  # fmt: skip
-    dry = draft.spec.restore is not None and draft.spec.restore.dry_run
+    asked = draft.spec.restore
+    dry = asked is not None and asked.dry_run and asked.request_id == request_id
     if not dry and not draft.status.acknowledged(request_id):
         draft.status = _acknowledged(draft, request_id, "Refused", f"{reason}: {message}")
     draft.status = replace(draft.status, restore=said)

@@ -18,11 +18,17 @@ from cairn.app.restores import Restores
 from cairn.app.views import Key, Views
 from cairn.config import Settings
 from cairn.core.actions import Hold, KeepLogTail, LookUp, Release, SaveResult, StopJob
+from cairn.core.checkpoint import objects, payload
+from cairn.core.checkpoint.trigger import Trigger
+from cairn.core.manifests import Identity
 from cairn.core.observed import Refusal
 from cairn.core.outputs import Outputs
 from cairn.core.status import JobState
+from cairn.core.times import format_time
 from cairn.errors import ApiError, Conflict, Gone, Refused, Rejected, Unavailable
 from simulation.build import NOW
+from support.states import completed, pending, state_of
+from support.stored import Tenant
 from unit.app.fake_cluster import FakeCluster
 
 Body = dict[str, Any]
@@ -672,3 +678,185 @@ async def test_what_runs_in_the_background_ends_with_the_operator(make: Make, mo
     await bench.reconciler.close()
     await asyncio.sleep(0)
     assert bench.reconciler._background == set()
+
+
+# --- Restores --------------------------------------------------------------------------------------------------------
+
+JOBS = [{"id": "a", "image": "x"}, {"id": "b", "image": "x", "dependsOn": ["a"]}]
+OUT = Outputs('{"rows":1}')
+FORKING = {"restoreFrom": {"checkpointName": "before"}}
+
+
+async def with_checkpoint(bench: Bench) -> None:
+    """A checkpoint in which `a` is done, of an execution that is gone."""
+    done = completed("a", OUT, launched_at=NOW - timedelta(hours=1))
+    state = state_of(done, pending("b"), spec={"jobs": JOBS, "params": {"n": 1}})
+    stored = Tenant("default", "uid-of-namespace-default").of(state, "before", "original")
+    found = stored.checkpoint
+    body = objects.manifest(Identity("default", "original", found.execution_uid), "before", Trigger.MANUAL, "", {},
+                            guarded=False)  # fmt: skip
+    await bench.cluster.create(body)
+    bench.cluster.objects["Checkpoint", "before"]["status"] = {
+        "phase": "Ready", "checkpointId": found.id, "createdAt": format_time(found.created_at),
+        "executionUid": found.execution_uid, "digest": found.digest, "stateDigest": found.state_digest,
+        "state": payload.to_text(stored.content),
+    }  # fmt: skip
+
+
+async def forked(make: Make, **spec: Any) -> Bench:
+    """An execution that has begun from that checkpoint."""
+    bench = make({}, **FORKING | {"jobs": JOBS, "params": {"n": 1}} | spec)
+    await with_checkpoint(bench)
+    await bench.look()
+    await bench.background()
+    return bench
+
+
+def results(bench: Bench) -> list[Body]:
+    return [body for (kind, _), body in bench.cluster.objects.items() if kind == "JobResult"]
+
+
+async def test_a_fork_reads_its_checkpoint_and_begins_with_what_it_keeps_stored_first(make: Make) -> None:
+    bench = await forked(make)
+    assert (bench.looks, bench.cluster.called("write_status")) == ([bench.key], [])
+    bench.cluster.calls.clear()
+    await bench.settle()
+    assert [call for call, _ in bench.cluster.calls] == [
+        "create JobResult", "write_status", "create ConfigMap", "create Job",
+    ]  # fmt: skip
+    assert (bench.record("a")["state"], bench.record("b")["state"]) == ("Completed", "Running")
+    assert bench.status["restoredFrom"]["packs"] == [body["metadata"]["name"] for body in results(bench)]
+    assert bench.views.seen(bench.key.uid).restore is None, "it may be large"
+
+
+async def test_a_pack_that_is_there_already_is_the_one(make: Make) -> None:
+    bench = await forked(make)
+    bench.cluster.fail("write_status", DOWN)
+    with pytest.raises(Unavailable):
+        await bench.look()
+    await bench.settle()
+    assert len(results(bench)) == 1
+    assert bench.record("b")["state"] == "Running"
+
+
+async def test_while_there_is_no_checkpoint_the_fork_waits_and_looks_again(make: Make) -> None:
+    bench = make({}, **FORKING, jobs=JOBS, params={"n": 1})
+    await bench.look()
+    await bench.background()
+    assert 0 < (await bench.look() or 0) <= 10
+    assert (bench.status["restore"]["reason"], bench.jobs()) == (names.CHECKPOINT_NOT_FOUND, [])
+    await with_checkpoint(bench)
+    bench.now += timedelta(seconds=11)
+    for _ in range(3):
+        await bench.look()
+        await bench.background()
+    await bench.settle()
+    assert (bench.status["restore"]["reason"], bench.record("b")["state"]) == (names.FORKED, "Running")
+
+
+async def test_a_fault_while_its_checkpoint_is_read_is_only_a_delay(
+    make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reconcile, "AFTER_ERROR", 0)
+    bench = make({}, **FORKING | {"jobs": JOBS, "params": {"n": 1}})
+    await with_checkpoint(bench)
+    bench.cluster.fail("get_checkpoint", DOWN)
+    for _ in range(2):
+        await bench.look()
+        await bench.background()
+    assert bench.looks == [bench.key] * 2
+    await bench.settle()
+    assert bench.record("a")["state"] == "Completed"
+
+
+async def test_a_fork_without_jobs_takes_them_over_and_reads_them_from_its_own_object(make: Make) -> None:
+    bench = await forked(make, jobs=None, params=None)
+    await bench.settle()
+    assert bench.record("b")["state"] == "Running"
+    name = bench.status["restoredFrom"]["configs"]
+    assert name in [body["metadata"]["name"] for body in results(bench)]
+    del bench.cluster.objects["Checkpoint", "before"]
+    bench.views = bench.reconciler._views = Views()
+    bench.see()
+    bench.cluster.calls.clear()
+    assert await bench.look() is None
+    await bench.background()
+    assert bench.cluster.called("get_result") == [name]
+    assert bench.cluster.called("write_status") == []
+    view = bench.views.execution(bench.key.uid)
+    assert view is not None and view.execution.spec is not None
+    assert [job.id for job in view.execution.spec.jobs] == ["a", "b"]
+
+
+@pytest.mark.parametrize("damage", ["gone", "damaged", "another kind of pack"])
+async def test_jobs_that_cannot_be_read_are_lost_and_told(make: Make, damage: str) -> None:
+    bench = await forked(make, jobs=None, params=None)
+    await bench.settle()
+    name, [other] = bench.status["restoredFrom"]["configs"], bench.status["restoredFrom"]["packs"]
+    match damage:
+        case "gone":
+            del bench.cluster.objects["JobResult", name]
+        case "damaged":
+            bench.cluster.objects["JobResult", name]["spec"]["pack"] += " "
+        case _:
+            bench.cluster.objects["JobResult", name] = bench.cluster.objects["JobResult", other]
+    bench.views = bench.reconciler._views = Views()
+    bench.see()
+    await bench.look()
+    await bench.background()
+    await bench.look()
+    assert bench.status["reason"] == names.JOBS_LOST
+    assert bench.record("b")["state"] == "Running", "what runs is left alone"
+
+
+async def restarted(bench: Bench) -> None:
+    """A fork that has begun, looked at by an operator that has seen nothing yet of its outputs."""
+    bench.views = bench.reconciler._views = Views()
+    record = bench.record("b")
+    record.clear()
+    record |= {"id": "b", "state": "Pending"}
+    status = bench.status
+    status["jobs"] = [r if r["id"] != "b" else record for r in status["jobs"]]
+    bench.cluster.executions["sample"]["status"] = status
+    bench.see()
+
+
+async def test_kept_results_are_read_from_the_packs_all_at_once(make: Make) -> None:
+    bench = await forked(make)
+    await bench.settle()
+    packs = bench.status["restoredFrom"]["packs"]
+    await restarted(bench)
+    bench.cluster.calls.clear()
+    await bench.look()
+    await bench.background()
+    assert bench.cluster.called("get_result") == packs
+    assert bench.views.outputs.pick({OUT.digest}) == {OUT.digest: OUT}
+    await bench.settle()
+    assert bench.record("b")["state"] == "Running"
+
+
+@pytest.mark.parametrize("damage", ["gone", "damaged"])
+async def test_kept_results_that_cannot_be_read_are_lost(make: Make, damage: str) -> None:
+    bench = await forked(make)
+    await bench.settle()
+    [name] = bench.status["restoredFrom"]["packs"]
+    if damage == "gone":
+        del bench.cluster.objects["JobResult", name]
+    else:
+        bench.cluster.objects["JobResult", name]["spec"]["digest"] = "0" * 64
+    await restarted(bench)
+    await bench.look()
+    await bench.background()
+    await bench.settle()
+    assert (bench.record("b")["state"], bench.record("b")["reason"]) == ("Failed", names.INPUT_LOST)
+
+
+async def test_what_was_forked_from_is_looked_at_once_the_fork_has_begun(make: Make) -> None:
+    bench = await forked(make)
+    told: list[str] = []
+    bench.reconciler.look_at = told.append
+    await bench.settle()
+    assert told == [bench.status["restoredFrom"]["executionUid"]]
+    bench.see()
+    await bench.settle()
+    assert len(told) == 1

@@ -11,8 +11,11 @@ import pytest
 
 from cairn import names
 from cairn.app import views as module
-from cairn.app.views import ABSENCE_COUNTS_FOR, Key, OutputsCache, Views
+from cairn.app.views import ABSENCE_COUNTS_FOR, Borrowed, Key, OutputsCache, Views, origin_of
 from cairn.core.outputs import Outputs
+from cairn.core.restore.progress import Fork, Mode, Origin, Progress, RestoredFrom, Step
+from cairn.core.restore.source import NotFound, Wanted
+from cairn.core.spec import Source
 from cairn.core.status import Phase, Status, to_wire
 from simulation.build import NOW, ended
 
@@ -270,3 +273,219 @@ def test_a_view_is_not_changed_by_a_newer_one(views: Views) -> None:
     copy = replace(before)
     views.see_execution(execution(6, 2))
     assert before == copy
+
+
+# --- Restores --------------------------------------------------------------------------------------------------------
+
+ASKS = {"checkpointName": "before"}
+FORKING = {"restoreFrom": ASKS, "params": {"day": "tuesday"}, "paused": True}
+HELD = {"jobs": [{"id": "a", "image": "x"}], "jobDefaults": {"env": []}, "params": {"day": "monday", "n": 1}}
+ORIGIN = Origin("checkpoint_1", "before", "digest", "default", "other", "uid-of-other")
+FORKED = RestoredFrom(Mode.FORK, ORIGIN, NOW, 1, configs="configs-1")
+
+
+def forking(spec: Body = FORKING, **more: Any) -> Views:
+    found = Views()
+    found.see_execution(execution(spec=spec, **more))
+    return found
+
+
+def the(views: Views) -> Any:
+    view = views.execution("uid-1")
+    assert view is not None
+    return view
+
+
+def test_jobs_that_come_from_a_checkpoint_are_lacked_until_they_are_read() -> None:
+    views = forking()
+    assert (the(views).execution.borrows_jobs, the(views).execution.lacks_jobs) == (True, True)
+    assert the(views).execution.spec.jobs == ()
+    views.borrow("uid-1", Borrowed(origin_of(ASKS), HELD))
+    view = the(views)
+    assert (view.execution.borrows_jobs, view.execution.lacks_jobs) == (True, False)
+    assert [job.id for job in view.execution.spec.jobs] == ["a"]
+    assert list(view.shape.jobs) == ["a"]
+    assert view.execution.spec.paused, "all else is its own"
+
+
+def test_params_that_are_given_lie_over_those_of_the_checkpoint_and_a_checkpoint_holds_all() -> None:
+    views = forking()
+    before = the(views).execution.spec_digest
+    views.borrow("uid-1", Borrowed(origin_of(ASKS), HELD))
+    assert the(views).spec == {**FORKING, **HELD, "params": {"day": "tuesday", "n": 1}}
+    assert the(views).execution.spec_digest != before
+
+
+@pytest.mark.parametrize("params", [None, {}], ids=["none", "empty"])
+def test_without_params_anywhere_there_are_none(params: Body | None) -> None:
+    views = forking({"restoreFrom": ASKS} | ({} if params is None else {"params": params}))
+    views.borrow("uid-1", Borrowed(origin_of(ASKS), {"jobs": HELD["jobs"]}))
+    assert the(views).spec.get("params") in (None, params)
+
+
+def test_jobs_of_another_checkpoint_are_none_of_its() -> None:
+    views = forking()
+    views.borrow("uid-1", Borrowed(origin_of({"checkpointName": "other"}), HELD))
+    assert the(views).execution.lacks_jobs
+
+
+def test_another_checkpoint_asked_for_has_other_jobs() -> None:
+    views = forking()
+    views.borrow("uid-1", Borrowed(origin_of(ASKS), HELD))
+    views.see_execution(execution(6, 2, FORKING | {"restoreFrom": ASKS | {"rerun": ["a"]}}))
+    assert not the(views).execution.lacks_jobs, "the same one, asked otherwise"
+    views.see_execution(execution(7, 3, FORKING | {"restoreFrom": {"checkpointId": "checkpoint_2"}}))
+    assert the(views).execution.lacks_jobs
+
+
+def test_what_is_newest_may_change_and_its_jobs_are_taken_with_it() -> None:
+    """Else a fork could begin from one checkpoint with the jobs of the one before."""
+    views = forking({"restoreFrom": {"latestOf": "other"}, "params": {"day": "tuesday"}})
+    source = origin_of({"latestOf": "other"})
+    views.borrow("uid-1", Borrowed(source, HELD))
+    views.borrow("uid-1", Borrowed(source, {"jobs": [{"id": "b", "image": "x"}]}))
+    assert [job.id for job in the(views).execution.spec.jobs] == ["b"]
+    assert the(views).spec["params"] == {"day": "tuesday"}
+
+
+def test_the_same_jobs_read_again_change_nothing() -> None:
+    views = forking()
+    views.borrow("uid-1", Borrowed(origin_of(ASKS), HELD))
+    before = the(views)
+    views.borrow("uid-1", Borrowed(origin_of(ASKS), HELD))
+    assert the(views) is before
+
+
+def test_jobs_that_could_not_run_are_violations() -> None:
+    views = forking()
+    views.borrow("uid-1", Borrowed(origin_of(ASKS), {"jobs": [{"id": "a"}, {"id": "a"}]}))
+    assert the(views).execution.spec is None and the(views).shape is None
+    assert the(views).execution.violations
+
+
+def test_what_has_jobs_of_its_own_and_what_is_gone_borrows_none() -> None:
+    views = forking(FORKING | {"jobs": SPEC["jobs"]})
+    before = the(views)
+    assert not before.execution.borrows_jobs
+    views.borrow("uid-1", Borrowed(origin_of(ASKS), HELD))
+    assert the(views) is before
+    views.forget_execution("uid-1")
+    views.borrow("uid-1", Borrowed(origin_of(ASKS), HELD))
+    assert views.execution("uid-1") is None
+
+
+def test_once_it_has_begun_its_jobs_are_those_of_its_own_object() -> None:
+    views = forking()
+    views.borrow("uid-1", Borrowed(origin_of(ASKS), HELD))
+    begun = Status(Phase.RUNNING, started_at=NOW, restored_from=FORKED)
+    views.wrote_status(KEY, "8", begun)
+    rewinds = FORKING | {"restoreFrom": {"checkpointName": "own", "requestId": "r1"}}
+    views.see_execution(execution(9, 2, rewinds, status=to_wire(begun)))
+    assert not the(views).execution.lacks_jobs, "also when a rewind is asked for"
+    fresh = forking(rewinds, status=to_wire(begun))
+    assert the(fresh).execution.lacks_jobs, "as after a restart"
+    fresh.borrow("uid-1", Borrowed("configs-1", HELD))
+    assert not the(fresh).execution.lacks_jobs
+
+
+def test_a_plan_counts_for_the_size_of_what_has_not_begun() -> None:
+    jobs = {"jobs": [{"id": f"j{n}", "image": "x" * 900} for n in range(900)]}
+    plain, restoring = Views(), Views()
+    plain.see_execution(execution(spec=jobs))
+    restoring.see_execution(execution(spec=jobs | {"restoreFrom": ASKS}))
+    assert (the(plain).execution.violations, bool(the(restoring).execution.violations)) == ((), True)
+
+
+# What is needed
+
+
+def needs(spec: Body, status: Status | None = None) -> frozenset[str]:
+    views = forking(spec, **({"status": to_wire(status)} if status else {}))
+    return views.restored_from(spec["restoreFrom"].get("namespace", "default"))
+
+
+PREPARING = Progress(Mode.REWIND, Step.PREPARING, 1, NOW, "r1", origin=ORIGIN, undo="undo-1")
+
+
+@pytest.mark.parametrize(
+    ("asks", "progress", "expected"),
+    [
+        pytest.param(ASKS, None, {"before"}, id="asked for by name"),
+        pytest.param({"checkpointId": "checkpoint_9"}, None, {"checkpoint_9"}, id="by id"),
+        pytest.param({"latestOf": "other"}, None, set(), id="the newest is kept anyway"),
+        pytest.param(ASKS | {"requestId": "r1"}, PREPARING, {"before", "checkpoint_1", "undo-1"}, id="under way"),
+        pytest.param(ASKS | {"requestId": "r1"}, replace(PREPARING, step=Step.DONE), set(), id="done"),
+        pytest.param(ASKS | {"requestId": "r2"}, replace(PREPARING, step=Step.DONE),
+                     {"before", "checkpoint_1", "undo-1"}, id="another one is asked for"),
+        pytest.param(ASKS | {"namespace": "ns"}, None, {"before"}, id="in another namespace"),
+    ],
+)  # fmt: skip
+def test_which_checkpoints_a_restore_needs(asks: Body, progress: Progress | None, expected: set[str]) -> None:
+    assert needs({"restoreFrom": asks}, Status(restore=progress) if progress else None) == expected
+
+
+def test_checkpoints_of_another_namespace_are_needed_there_alone() -> None:
+    views = forking({"restoreFrom": ASKS | {"namespace": "ns"}})
+    assert (views.restored_from("default"), views.restored_from("ns")) == (frozenset(), {"before"})
+
+
+def test_an_own_write_may_need_more_or_less() -> None:
+    views = forking({"restoreFrom": ASKS | {"requestId": "r1"}})
+    views.wrote_status(KEY, "8", Status(restore=PREPARING))
+    assert "undo-1" in views.restored_from("default")
+    views.wrote_status(KEY, "9", Status(restore=replace(PREPARING, step=Step.DONE)))
+    assert views.restored_from("default") == frozenset()
+
+
+@pytest.mark.parametrize(
+    ("step", "kept"),
+    [(Step.PREPARING, True), (Step.STOPPING, True), (Step.REFUSED, False), (Step.PLANNED, False), (Step.DONE, False)],
+)
+def test_what_was_found_is_kept_while_a_restore_is_under_way(step: Step, kept: bool) -> None:
+    views = forking()
+    missing = NotFound(Wanted(Source("before")), "CheckpointNotFound", "none")
+    views.seen("uid-1").restore = missing
+    assert views.observe("uid-1", NOW).restore is missing
+    views.wrote_status(KEY, "8", Status(restore=replace(PREPARING, step=step)))
+    assert views.observe("uid-1", NOW).restore is (missing if kept else None)
+
+
+# Forks
+
+
+def with_source(views: Views) -> Views:
+    views.see_execution(execution(metadata={"uid": "uid-of-other", "name": "other"}))
+    return views
+
+
+NOTED = Fork("default", "sample", "uid-1", "checkpoint_1", NOW)
+
+
+@pytest.mark.parametrize("own", [True, False], ids=["by an own write", "by an event"])
+def test_a_fork_is_known_to_what_it_was_forked_from(own: bool) -> None:
+    views = with_source(forking())
+    status = Status(Phase.RUNNING, started_at=NOW, restored_from=FORKED)
+    if own:
+        views.wrote_status(KEY, "8", status)
+    views.see_execution(execution(9, spec=FORKING, status=to_wire(status)))
+    assert views.observe("uid-of-other", NOW).forks == (NOTED,)
+    views.forget_execution("uid-1")
+    assert views.observe("uid-of-other", NOW).forks == ()
+
+
+def test_a_rewind_is_no_fork_and_a_fork_stays_one_after_a_rewind() -> None:
+    views = with_source(forking())
+    rewound = replace(FORKED, mode=Mode.REWIND, origin=replace(ORIGIN, execution_uid="uid-1"))
+    views.wrote_status(KEY, "8", Status(Phase.RUNNING, restored_from=rewound))
+    assert views.observe("uid-1", NOW).forks == views.observe("uid-of-other", NOW).forks == ()
+    views.wrote_status(KEY, "9", Status(Phase.RUNNING, restored_from=FORKED))
+    views.wrote_status(KEY, "10", Status(Phase.RUNNING, restored_from=rewound))
+    assert views.observe("uid-of-other", NOW).forks == (NOTED,)
+
+
+def test_what_is_gone_is_forgotten_with_what_was_forked_from_it() -> None:
+    views = with_source(forking())
+    views.wrote_status(KEY, "8", Status(Phase.RUNNING, restored_from=FORKED))
+    views.forget_execution("uid-of-other")
+    views.forget_execution("uid-1")
+    assert (views._forks, views._borrowed) == ({}, {})

@@ -8,6 +8,7 @@ import pytest
 
 from cairn import names
 from cairn.core.health import conditions
+from cairn.core.restore.progress import Mode, Progress, Step
 from cairn.core.status import Condition, PausePhase, PauseState, Phase, Status
 from cairn.errors import Violation
 from simulation.build import EARLIER, NOW
@@ -82,3 +83,14 @@ def test_the_transition_time_changes_with_the_status_alone(before: bool, expecte
     found = of(Status(conditions=(old,)))["Accepted"]
     assert found.last_transition == expected
     assert (found.reason, found.observed_generation) == (names.ACCEPTED, 4)
+
+
+@pytest.mark.parametrize("step", Step)
+def test_a_restore_is_told_and_true_only_once_it_is_done(step: Step) -> None:
+    progress = Progress(Mode.FORK, step, 4, NOW, reason="Why", message="because")
+    found = of(Status(restore=progress))[names.CONDITION_RESTORED]
+    assert (found.status, found.reason, found.message) == (step is Step.DONE, "Why", "because")
+
+
+def test_where_no_restore_was_asked_for_there_is_no_condition_for_one() -> None:
+    assert names.CONDITION_RESTORED not in of(Status())

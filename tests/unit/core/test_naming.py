@@ -17,6 +17,7 @@ from cairn.core.naming import (
     checkpoint_name,
     inputs_name,
     manual_name,
+    pack_name,
     slug,
     telling_name,
 )
@@ -155,3 +156,10 @@ def test_a_label_that_is_too_long_is_cut_and_shows_it() -> None:
 
 def test_a_manual_checkpoint_without_a_label_gets_its_time() -> None:
     assert manual_name(AT.astimezone(timezone(timedelta(hours=-5)))) == "Manual checkpoint at 2026-01-31 14:05:00"
+
+
+def test_a_pack_is_named_by_whose_it_is_and_what_is_in_it() -> None:
+    name = pack_name("sample", "uid", "digest")
+    assert name.startswith("sample-restored-") and len(pack_name("x" * 253, "uid", "digest")) <= 63
+    others = {pack_name("sample", "uid", "other"), pack_name("sample", "uid-2", "digest"), pack_name("b", "uid", "d")}
+    assert len({name} | others) == 4

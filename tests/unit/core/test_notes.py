@@ -9,8 +9,9 @@ import pytest
 from cairn import names
 from cairn.core.actions import Note
 from cairn.core.notes import listed, notes
+from cairn.core.restore.progress import Fork, Mode, Origin, Progress, RestoredFrom, Step
 from cairn.core.status import CancelState, Condition, JobRecord, JobState, PausePhase, PauseState, Phase, Status
-from simulation.build import EARLIER, NOW, ended, failed, intended, running, skipped
+from simulation.build import EARLIER, NOW, after, ended, failed, intended, running, skipped
 
 
 def of(*records: JobRecord, **fields: object) -> Status:
@@ -145,3 +146,64 @@ def test_what_is_wrong_with_the_spec(kind: str, status: bool, bad: bool) -> None
     assert notes(new, new) == ()
     other = replace(new, conditions=(condition(kind, status, "x" * 2000),))
     assert [len(n.message) for n in notes(new, other)] == ([900] if bad else [])
+
+
+# --- Restores --------------------------------------------------------------------------------------------------------
+
+ORIGIN = Origin("checkpoint_1", "before", "d", "default", "other", "uid")
+
+
+def restoring(step: Step, mode: Mode = Mode.REWIND, request_id: str = "r1", message: str = "so it is") -> Progress:
+    return Progress(mode, step, 1, NOW, request_id, "Why", message)
+
+
+@pytest.mark.parametrize(
+    ("progress", "expected"),
+    [
+        (restoring(Step.REFUSED), [("RestoreRefused", "request r1: Why: so it is")]),
+        (restoring(Step.PLANNED), [("RestorePlanned", "request r1: so it is")]),
+        (restoring(Step.PREPARING), []),
+        (restoring(Step.STOPPING), [("Rewinding", "request r1: so it is")]),
+        (restoring(Step.DONE), [("Rewound", "request r1: so it is")]),
+        (restoring(Step.DONE, Mode.FORK, ""), [("Forked", "so it is")]),
+    ],
+    ids=["refused", "a dry run", "prepared: nothing has changed", "committed", "rewound", "forked, without a request"],
+)
+def test_how_a_restore_comes_on_is_told_once(progress: Progress, expected: list[tuple[str, str]]) -> None:
+    assert told(of(), of(restore=progress)) == expected
+    again = replace(progress, at=after(9), generation=2, undo="undo")
+    assert told(of(restore=progress), of(restore=again)) == []
+    assert told(of(restore=progress), of()) == []
+
+
+@pytest.mark.parametrize(
+    "before",
+    [restoring(Step.PLANNED), restoring(Step.REFUSED, request_id="r0"), restoring(Step.REFUSED, message="other")],
+    ids=["another step", "another request", "another message"],
+)
+def test_what_is_told_of_a_restore_is_what_is_new(before: Progress) -> None:
+    assert told(of(restore=before), of(restore=restoring(Step.REFUSED))) == [
+        ("RestoreRefused", "request r1: Why: so it is")
+    ]
+
+
+def test_only_a_refusal_is_a_warning() -> None:
+    assert [notes(of(), of(restore=restoring(step)))[0].warning for step in (Step.REFUSED, Step.DONE)] == [True, False]
+
+
+def test_what_was_kept_has_not_ended_now() -> None:
+    """Of what a restore makes of the records, only launches of a fork are news."""
+    forked = RestoredFrom(Mode.FORK, ORIGIN, NOW, 2)
+    new = of(ended("a"), failed("b"), skipped("c"), intended("d"), restored_from=forked)
+    assert told(of(), new) == [("Launched", "launched job d")]
+    old = of(running("a"), running("b"), ended("c"))
+    rewound = of(ended("a"), JobRecord("b"), JobRecord("c"), restored_from=replace(forked, mode=Mode.REWIND))
+    assert told(old, rewound) == []
+
+
+def test_forks_are_told_once_each() -> None:
+    one, two = (Fork("ns", f"fork-{n}", f"uid-{n}", f"checkpoint_{n}", NOW) for n in (1, 2))
+    assert told(of(forks=(one,)), of(forks=(one, two))) == [
+        ("ForkedInto", "forked from checkpoint checkpoint_2 into ns/fork-2")
+    ]
+    assert told(of(forks=(one, two)), of(forks=(two,))) == []

@@ -361,6 +361,29 @@ def test_jobs_may_come_from_a_checkpoint() -> None:
     assert parse({"restoreFrom": {"checkpointName": "c"}, "hold": ["its-job"]}).jobs == ()
 
 
+def test_defaults_have_no_meaning_for_jobs_that_come_from_a_checkpoint() -> None:
+    field, message = only({"restoreFrom": {"checkpointName": "c"}, "jobDefaults": {"image": "x"}})
+    assert field == "spec.jobDefaults"
+    assert "those of the checkpoint bring their own" in message
+
+
+def test_params_may_be_laid_over_those_of_a_checkpoint() -> None:
+    assert parse({"restoreFrom": {"latestOf": "x"}, "params": {"day": "monday"}}).params == {"day": "monday"}
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        pytest.param({}, "one of checkpointName, checkpointId, latestOf must be set", id="nothing to start from"),
+        pytest.param({"checkpointName": "c", "latestOf": "x"}, "checkpointName and latestOf are set", id="two things"),
+        pytest.param({"checkpointName": None, "namespace": "ns"}, "one of checkpointName", id="null is not set"),
+    ],
+)
+def test_a_restore_starts_from_exactly_one_checkpoint(given: dict[str, Any], message: str) -> None:
+    field, said = only({"jobs": [job()], "restoreFrom": given})
+    assert (field, message in said) == ("spec.restoreFrom", True)
+
+
 def test_suggestions_are_bounded() -> None:
     found = violations({"jobs": [job("train"), *(job(f"j{i}", dependsOn=[f"train{i}"]) for i in range(30))]})
     assert sum("did you mean" in message for message in found.values()) == 20

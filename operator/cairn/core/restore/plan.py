@@ -147,7 +147,8 @@ class _Making:
         live = self.known.records.get(job.id)
         same = live is not None and live.running and (live.attempt, live.uid) == (record.attempt, record.uid)
         if self.known.adopt and same and live is not None and live.stopping is None:
-            if not self._upset(job) and live.definition in ("", job.digest):
+            named = job.id in self.asked.rerun
+            if not named and not self._upset(job) and live.definition in ("", job.digest):
                 text = f"attempt {record.attempt} still runs and goes on"
                 return JobPlan(job.id, Verdict.KEEP, names.STILL_RUNS, text)
         return self._runs(job, "WasRunning", f"attempt {record.attempt} ran when the checkpoint was taken")
@@ -194,7 +195,7 @@ class _Making:
 
     def _lost(self, record: JobRecord, live: JobRecord | None) -> int:
         """Seconds of work that are done again: of the latest attempt that is known."""
-        latest = live if live is not None and live.attempt > record.attempt else record
+        latest = live if live is not None and live.attempt >= record.attempt else record
         return _seconds(latest, until=self.saved.taken_at)
 
     # --- What has changed

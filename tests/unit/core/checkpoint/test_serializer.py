@@ -18,6 +18,7 @@ from cairn.core.checkpoint.serializer import (
     deserialize,
     document_digest,
     phase_word,
+    salvage,
     serialize,
     spec_digest,
     state_digest,
@@ -439,3 +440,40 @@ def test_a_byte_changed_by_whoever_can_make_digests(place: int, byte: int) -> No
         deserialize(replace(ANY, document=raw, digest=document_digest(raw, PARENT.digest)))
     except Unreadable as error:
         assert str(error)
+
+
+# --- Salvaged, for somebody who insists ------------------------------------------------------------------------------
+
+
+def test_what_is_intact_is_salvaged_as_it_is() -> None:
+    state = five_states()
+    assert salvage(serialize(state)) == state == deserialize(serialize(state))
+
+
+@pytest.mark.parametrize("wrong", [{"digest": "0" * 64}, {"state_digest": "0" * 64}], ids=["digest", "state digest"])
+def test_what_can_still_be_read_is_salvaged_whatever_its_digests_are(wrong: dict[str, str]) -> None:
+    content = replace(serialize(five_states()), **wrong)
+    with pytest.raises(WrongDigest):
+        deserialize(content)
+    assert salvage(content) == five_states()
+
+
+def test_a_change_that_was_made_without_its_digest_is_salvaged_with_the_change() -> None:
+    content = serialize(five_states())
+    content = replace(content, document=content.document.replace(b"lunch", b"lunge"))
+    assert salvage(content).status.pause == replace(five_states().status.pause, reason="lunge")
+
+
+@pytest.mark.parametrize(
+    ("content", "error"),
+    [
+        pytest.param(replace(serialize(a_state()), document=b"{"), DamagedPayload, id="no JSON"),
+        pytest.param(changed(a_state(), lambda d: d.update(schemaVersion=99)), NewerSchema, id="a newer schema"),
+        pytest.param(changed(a_state(), lambda d: d.pop("jobs")), DamagedPayload, id="a part is missing"),
+        pytest.param(replace(serialize(a_state()), texts={}), DamagedPayload, id="its outputs are missing"),
+        pytest.param(serialize(with_status(a_state(), phase=Phase.FAILED)), DamagedPayload, id="it cannot be"),
+    ],
+)
+def test_what_no_state_can_be_made_of_is_not_salvaged(content: Serialized, error: type[Unreadable]) -> None:
+    with pytest.raises(error):
+        salvage(content)

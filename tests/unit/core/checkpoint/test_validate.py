@@ -88,6 +88,7 @@ def an_attempt(**fields: Any) -> CheckpointState:
         (a_job(pending("a" * 64)), f"jobs[{'a' * 64}]: not the id of a job"),
         (a_job(pending("a"), state=JobState.RUNNING), "jobs[a]: Running, but never tried"),
         (a_job(pending("a"), state=JobState.COMPLETED, finished_at=at(1)), "jobs[a]: Completed, but never tried"),
+        (a_job(failed("a"), used=2), "jobs[a]: 2 attempts are used, but 2 is described"),
         (a_job(skipped("a"), finished_at=None), "jobs[a]: Skipped, but without finishedAt"),
         (a_job(pending("a"), retry_at=NAIVE), "jobs[a].retryAt: a time without a zone"),
         (a_job(running("a"), attempt=2, state=JobState.COMPLETED, finished_at=at(1), result="f" * 64),
