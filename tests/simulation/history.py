@@ -142,6 +142,58 @@ class History:
             return
         self._edit(jobs=[*jobs, {"id": free[n % len(free)], "image": "image:0", "dependsOn": [above["id"]]}])
 
+    def do_checkpoint(self, n: int) -> None:
+        """A checkpoint by hand."""
+        if "startedAt" not in self.world.status:
+            return
+        operator = self.operators[n % 2]
+        operator.hear_all()
+        operator.take(f"by-hand-{self.world.version}")
+
+    def do_rewind(self, n: int) -> None:
+        """Go back to a checkpoint, of whatever moment; rarely to one that there is not."""
+        ready = [c for c in self.world.checkpoints.values() if c.get("status", {}).get("phase") == "Ready"]
+        chosen = pick(ready, n // 16)
+        if "startedAt" not in self.world.status or (chosen is None and n % 8):
+            return  # before the start it would be a fork
+        name = chosen["metadata"]["name"] if chosen and n % 32 else "none"
+        source: Body = {"checkpointName": name}
+        if chosen and n % 32 and n % 3 == 0:
+            source = {"checkpointId": chosen["status"]["checkpointId"]}
+        asked: Body = {"requestId": f"rewind {self.world.generation}", "rerun": self._named(n // 4)}
+        asked |= {"dryRun": True} if n % 11 == 0 else {}
+        asked |= {"force": True} if n % 5 == 0 else {}
+        self._edit(restoreFrom=source | asked)
+
+    def _named(self, n: int) -> list[str]:
+        """What may run again: nothing, any jobs, those that may not without a word, or all of them."""
+        jobs = self.world.spec["jobs"]
+        match n % 4:
+            case 0:
+                return []
+            case 1:
+                return [j["id"] for place, j in enumerate(jobs) if n >> place & 4]
+            case 2:
+                return [j["id"] for j in jobs if j.get("replay") == "Unsafe"]
+            case _:
+                return [j["id"] for j in jobs]
+
+    def do_withdraw(self, n: int) -> None:
+        """A rewind is not asked for any more, or another word is given with it."""
+        asked = self.world.spec.get("restoreFrom")
+        if asked is None:
+            return
+        if n % 3 == 0:
+            self.world.edit(lambda spec: spec.pop("restoreFrom"))
+        elif n % 3 == 1:
+            self._edit(restoreFrom=asked | {"rerun": self._named(n // 3)})
+        else:
+            self._edit(restoreFrom=asked | {"dryRun": not asked.get("dryRun", False)})
+
+    def do_slow(self, n: int) -> None:
+        """What is read beside the loop takes its time."""
+        self.world.slow_reads = n % 4
+
     # --- Faults
 
     def do_delete_pod(self, n: int) -> None:
@@ -237,6 +289,14 @@ class History:
     def states(self) -> dict[str, str]:
         """The state of every job."""
         return {r["id"]: r["state"] for r in self.world.status.get("jobs", ())}
+
+    def restore_phase(self) -> str:
+        """How far the newest restore has come."""
+        return str(self.world.status.get("restore", {}).get("phase", ""))
+
+    def answers(self) -> dict[str, str]:
+        """What was answered to each request."""
+        return {r["id"]: r.get("outcome", "Done") for r in self.world.status.get("requests", ())}
 
     def pause_phase(self) -> str:
         """How far the pause has come."""
