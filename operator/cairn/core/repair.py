@@ -87,7 +87,7 @@ def _completed(draft: Draft, record: JobRecord, request: Request) -> JobRecord:
     except OutputsError as error:
         raise _Refused(error.message) from error
     done = JobRecord(
-        record.id, attempt=record.attempt + 1, launched_at=draft.now, result=outputs.digest if outputs else "",
+        record.id, attempt=record.last + 1, launched_at=draft.now, result=outputs.digest if outputs else "",
         failures=record.failures, disruptions=record.disruptions, extra_retries=record.extra_retries,
     ).as_ended(JobState.COMPLETED, names.COMPLETED_BY_HAND, request.reason, draft.now)  # fmt: skip
     draft.before.append(SaveResult(manifests.result(draft.identity, done, outputs, request.reason), outputs))
