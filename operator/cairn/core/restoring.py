@@ -165,7 +165,8 @@ def _plan_rewind(draft: Draft, asked: Restore, found: Found) -> None:
 def _save_and_commit(draft: Draft, asked: Restore, found: Found, made: RestorePlan) -> None:
     """Wait for the checkpoint of the very state that is given up, then commit."""
     now = state_digest(draft.execution.spec_digest, replace(draft.status, jobs=draft.records))
-    undo = checkpoint_name(draft.identity.name, draft.identity.uid, Trigger.MANUAL, f"rewind {asked.request_id} {now}")
+    cause = f"rewind {asked.request_id} {draft.execution.generation} {now}"  # an edit may be undone by the next one
+    undo = checkpoint_name(draft.identity.name, draft.identity.uid, Trigger.MANUAL, cause)
     taken = draft.observed.checkpoints.get(undo)
     if taken is not None and taken.is_failed and not asked.force:
         text = f"the state before the rewind cannot be saved: {taken.ready[0]}: {taken.ready[1]}; force goes without"
