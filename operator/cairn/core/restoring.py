@@ -299,16 +299,13 @@ def _answer(
     draft: Draft, asked: Restore, step: Step, reason: str, message: str, *, found: Found | None = None,
     made: RestorePlan | None = None, undo: str = "", target: str = "",
 ) -> None:  # fmt: skip
-    """Say in the status how far the restore has come; said again, it is left as it is."""
+    """Say in the status how far the restore has come."""
     mode = Mode.REWIND if draft.execution.status.started_at else Mode.FORK
     said = Progress(
         mode, step, draft.execution.generation, draft.now, asked.request_id, reason, message,
         found.origin if found else None, made.carried_out() if made and step is Step.DONE else made, undo, target,
     )  # fmt: skip
-    old = draft.status.restore
-    same = old is not None and replace(said, at=old.at, generation=old.generation) == old
-    said = replace(said, at=old.at) if same and old is not None else said
-    draft.status = replace(draft.status, restore=said)
+    _say(draft, said)
     if draft.held:
         draft.status = replace(draft.status, reason=reason, message=message[: names.MESSAGE_LIMIT])
     if step is Step.DONE and asked.request_id:
@@ -325,6 +322,14 @@ def _refuse(draft: Draft, request_id: str, reason: str, message: str, *, found: 
     dry = draft.spec.restore is not None and draft.spec.restore.dry_run
     if not dry and not draft.status.acknowledged(request_id):
         draft.status = _acknowledged(draft, request_id, "Refused", f"{reason}: {message}")
+    _say(draft, said)
+
+
+def _say(draft: Draft, said: Progress) -> None:
+    """Say it in the status; said again, it is left as it is."""
+    old = draft.status.restore
+    if old is not None and replace(said, at=old.at, generation=old.generation) == old:
+        said = replace(said, at=old.at)
     draft.status = replace(draft.status, restore=said)
 
 
