@@ -29,7 +29,7 @@ from cairn.core.restore import packs, records
 from cairn.core.restore.plan import Known, plan
 from cairn.core.restore.progress import UNDER_WAY, Fork, Mode, Progress, RestoredFrom, RestorePlan, Step
 from cairn.core.restore.source import Found, NotFound, Wanted
-from cairn.core.spec import Restore
+from cairn.core.spec import Restore, Source
 from cairn.core.status import Acknowledged, Phase, Status, Stopping
 
 _PROBLEMS_TOLD = 2000  # characters
@@ -142,7 +142,7 @@ def prepare(draft: Draft) -> None:
         return
     if asked.dry_run and _is_answered(draft, asked):
         return
-    found = _sought(draft, asked)
+    found = _sought(draft, _fixed(draft, asked))
     if isinstance(found, Found) and found.origin.execution_uid != draft.identity.uid:
         text = f"{asked.source} is of execution {found.origin.execution}; a rewind goes back to an own one: fork it"
         found = NotFound(found.wanted, names.OTHER_EXECUTION, text)
@@ -150,6 +150,16 @@ def prepare(draft: Draft) -> None:
         _refuse(draft, asked.request_id, found.reason, found.message)
     elif found is not None:
         _plan_rewind(draft, asked, found)
+
+
+def _fixed(draft: Draft, asked: Restore) -> Restore:
+    """What is asked for, by its id once that is known: the latest checkpoint is soon that of the rewind itself."""
+    progress = draft.status.restore
+    if not asked.source.latest_of or progress is None or progress.origin is None:
+        return asked
+    if progress.step is not Step.PREPARING or progress.request_id != asked.request_id:
+        return asked
+    return replace(asked, source=Source(checkpoint_id=progress.origin.id, namespace=asked.source.namespace))
 
 
 def _plan_rewind(draft: Draft, asked: Restore, found: Found) -> None:
