@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from datetime import timedelta
+from random import Random
 from typing import TypeVar
 
 from cairn.core.times import format_time
@@ -151,32 +152,21 @@ class History:
         operator.take(f"by-hand-{self.world.version}")
 
     def do_rewind(self, n: int) -> None:
-        """Go back to a checkpoint, of whatever moment; rarely to one that there is not."""
-        ready = [c for c in self.world.checkpoints.values() if c.get("status", {}).get("phase") == "Ready"]
-        chosen = pick(ready, n // 16)
-        if "startedAt" not in self.world.status or (chosen is None and n % 8):
+        """Go back to a checkpoint, of whatever moment; rarely to one that there is not, or that is Failed."""
+        chance = Random(n)
+        settled = [c for c in self.world.checkpoints.values() if "status" in c]
+        if "startedAt" not in self.world.status or (not settled and chance.random() < 0.9):
             return  # before the start it would be a fork
-        name = chosen["metadata"]["name"] if chosen and n % 32 else "none"
-        source: Body = {"checkpointName": name}
-        if chosen and n % 32 and n % 3 == 0:
+        chosen = chance.choice(settled) if settled and chance.random() < 0.95 else None
+        source: Body = {"checkpointName": chosen["metadata"]["name"] if chosen else "none"}
+        if chosen and "checkpointId" in chosen["status"] and chance.random() < 0.3:
             source = {"checkpointId": chosen["status"]["checkpointId"]}
-        asked: Body = {"requestId": f"rewind {self.world.generation}", "rerun": self._named(n // 4)}
-        asked |= {"dryRun": True} if n % 11 == 0 else {}
-        asked |= {"force": True} if n % 5 == 0 else {}
+        if chance.random() < 0.15:
+            source = {"latestOf": self.world.name}
+        asked: Body = {"requestId": f"rewind {self.world.generation}", "rerun": self._named(chance.randrange(64))}
+        asked |= {"dryRun": True} if chance.random() < 0.1 else {}
+        asked |= {"force": True} if chance.random() < 0.2 else {}
         self._edit(restoreFrom=source | asked)
-
-    def _named(self, n: int) -> list[str]:
-        """What may run again: nothing, any jobs, those that may not without a word, or all of them."""
-        jobs = self.world.spec["jobs"]
-        match n % 4:
-            case 0:
-                return []
-            case 1:
-                return [j["id"] for place, j in enumerate(jobs) if n >> place & 4]
-            case 2:
-                return [j["id"] for j in jobs if j.get("replay") == "Unsafe"]
-            case _:
-                return [j["id"] for j in jobs]
 
     def do_withdraw(self, n: int) -> None:
         """A rewind is not asked for any more, or another word is given with it."""
@@ -262,11 +252,12 @@ class History:
         return world.version != before
 
     def _look_until_idle(self, operator: Process) -> None:
-        """Invariant 7, at one moment: with nothing new, planning again on what was applied comes to an end."""
+        """Invariant 7: with nothing new, planning again on what was applied comes to an end; time goes on meanwhile."""
         for _ in range(12):
             operator.hear_all()
             if operator.look().idle:
                 return
+            self.world.now += timedelta(milliseconds=1)
         raise AssertionError(f"planning again never comes to rest: {operator.plan()}")
 
     def _wait(self) -> bool:
@@ -314,6 +305,19 @@ class History:
     def _job_id(self, n: int) -> str:
         jobs = self.world.spec["jobs"]
         return str(jobs[n % len(jobs)]["id"])
+
+    def _named(self, n: int) -> list[str]:
+        """What may run again: nothing, any jobs, those that may not without a word, or all of them."""
+        jobs = self.world.spec["jobs"]
+        match n % 4:
+            case 0:
+                return []
+            case 1:
+                return [j["id"] for place, j in enumerate(jobs) if n >> place & 4]
+            case 2:
+                return [j["id"] for j in jobs if j.get("replay") == "Unsafe"]
+            case _:
+                return [j["id"] for j in jobs]
 
     def _pod(self, n: int) -> SimPod | None:
         return pick(list(self.world.pods.values()), n)

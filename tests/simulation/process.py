@@ -58,6 +58,8 @@ class Process:
         self.feed = Feed()
         world.feeds.append(self.feed)
         self._left = -1  # effects until the process is killed; negative: it is not
+        self.effects = 0  # that it has made so far
+        self.killed = False  # at its latest look
         self.restart()
 
     def restart(self) -> None:
@@ -116,12 +118,13 @@ class Process:
         """Plan and apply; killed (and started again) after so many effects, if that is not negative."""
         self._read_on()
         made = self.plan()
-        self._left = effects
+        self._left, self.killed = effects, False
         try:
             self._apply(made)
         except Conflict:
             self.views.see_execution(self.world.execution())
         except Crash:
+            self.killed = True
             self.restart()
         finally:
             self._left = -1
@@ -141,6 +144,7 @@ class Process:
         if self._left == 0:
             raise Crash
         self._left -= 1
+        self.effects += 1
 
     def _store(self, made: Plan) -> None:
         view = self._view()

@@ -82,6 +82,7 @@ def _check_commit(spec: Wire, old: Wire, new: Wire, saved: Saved) -> None:
     require(asked.get("requestId") == request and not asked.get("dryRun"), f"{request} is not what is asked for")
     require(request not in [r["id"] for r in old.get("requests", ())], f"{request} was answered before")
     require(not restore["plan"]["problems"], "a plan with problems was committed")
+    require(restore["from"]["checkpointName"] != restore.get("undo"), "it goes back to what it is just about to give up")
     if not restore.get("undo"):
         require(asked.get("force", False), "a rewind was committed without a checkpoint of the state before it")
         return
@@ -114,10 +115,10 @@ def _check_swap(old: Wire, new: Wire, saved: Mapping[str, Wire], pods: set[tuple
         planned = plans.get(name, {"action": "Run", "reason": "Removed"})
         if planned["reason"] == "StillRuns":
             live = before[name]
-            goes_on = record == live and "stopping" not in live and (live["state"], live["attempt"]) == (
-                "Running", saved[name]["attempt"])  # fmt: skip
-            ended = live["state"] != "Running" and record == live
-            require(goes_on or ended, f"{name} was to go on: {live} -> {record}")
+            same = live["attempt"] == saved[name]["attempt"] and saved[name].get("uid", "") in ("", live.get("uid"))
+            goes_on = same and live["attempt"] == record["attempt"] and live.get("stopping") != "Rewind"
+            ended = live["state"] != "Running" and record != live
+            require(goes_on and not ended, f"{name} was to go on: {live} -> {record}")
         elif planned["action"] in ("Keep", "Skip") and (planned["action"], planned["reason"]) != ("Skip", "Removed"):
             same = _kept(record) == _kept(saved[name])
             require(same, f"{name} was to be kept as {saved[name]}, and became {record}")
