@@ -45,7 +45,7 @@ def plan(execution: Execution, observed: Observed, *, now: datetime, shape: Shap
         _show_pause(draft)
     else:
         _advance(draft)
-    ignored = _ignored_edits(draft)
+    ignored = () if draft.held else _ignored_edits(draft)
     draft.status = replace(draft.status, jobs=draft.records)
     draft.status = _with_conditions(draft.status, execution, ignored, now)
     return _finish_plan(draft.status, execution, draft, now=now)
