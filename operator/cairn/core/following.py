@@ -176,7 +176,7 @@ def _fetches(draft: Draft, missing: list[JobRecord]) -> list[FetchResult | Fetch
     restored, begun = draft.status.restored_from, draft.status.started_at
     packed = [
         r for r in missing
-        if restored and restored.packs and begun and r.finished_at is not None and r.finished_at <= begun
+        if restored and restored.packs and begun and r.launched_at is not None and r.launched_at < begun
     ]  # fmt: skip
     fetches: list[FetchResult | FetchPacks] = [
         FetchResult(draft.name_of(r), r.result) for r in missing if r not in packed
