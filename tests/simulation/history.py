@@ -9,7 +9,7 @@ from typing import TypeVar
 
 from cairn.core.times import format_time
 from simulation.process import Process
-from simulation.world import Body, SimPod, World
+from simulation.world import Body, Program, SimPod, World, tells_its_attempt
 
 Step = tuple[str, int]
 T = TypeVar("T")
@@ -20,8 +20,11 @@ _QUIET_WAITS = 5
 class History:
     """A world, two operators, and the steps that are played with them."""
 
-    def __init__(self, spec: Body, *, fails: frozenset[str] = frozenset()) -> None:
-        self.world = World(spec, fails=fails)
+    def __init__(
+        self, spec: Body, *, fails: frozenset[str] = frozenset(), program: Program = tells_its_attempt,
+        origins: Sequence[World] = (),
+    ) -> None:  # fmt: skip
+        self.world = World(spec, fails=fails, program=program, origins=origins)
         self.operators = [Process(self.world), Process(self.world)]
         self.steps: dict[str, Callable[[int], object]] = {
             name.removeprefix("do_"): getattr(self, name) for name in dir(self) if name.startswith("do_")
@@ -76,6 +79,11 @@ class History:
         """Something happens to a pod by itself; its program may succeed or fail."""
         if (pod := self._pod(n // 4)) is not None:
             self.world.step(pod, succeeds=bool(n % 4))
+
+    def do_work(self, n: int) -> None:
+        """What happens next to a pod by itself, its program being what it is."""
+        if (pod := self._pod(n)) is not None:
+            self.world.step(pod)
 
     def do_tick(self, n: int) -> None:
         """Time passes."""

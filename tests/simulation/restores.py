@@ -82,7 +82,7 @@ def _check_commit(spec: Wire, old: Wire, new: Wire, saved: Saved) -> None:
     require(asked.get("requestId") == request and not asked.get("dryRun"), f"{request} is not what is asked for")
     require(request not in [r["id"] for r in old.get("requests", ())], f"{request} was answered before")
     require(not restore["plan"]["problems"], "a plan with problems was committed")
-    require(restore["from"]["checkpointName"] != restore.get("undo"), "it goes back to what it is just about to give up")
+    require(restore["from"]["checkpointName"] != restore.get("undo"), "it goes back to what it is about to give up")
     if not restore.get("undo"):
         require(asked.get("force", False), "a rewind was committed without a checkpoint of the state before it")
         return

@@ -113,7 +113,7 @@ class World:
         self, spec: Body, *, fails: frozenset[str] = frozenset(), program: Program = tells_its_attempt,
         origins: Sequence[World] = (),
     ) -> None:  # fmt: skip
-        self.now = max((origin.now for origin in origins), default=BEGIN)
+        self.now = max((origin.now + timedelta(milliseconds=1) for origin in origins), default=BEGIN)
         self.name, self.uid = NAME, UID
         if origins:
             self.name, self.uid = f"fork-{len(origins)}", f"{UID[:-1]}{len(origins) + 1}"
@@ -189,6 +189,11 @@ class World:
             self.spec, self.generation, self.paused_by = spec, self.generation + 1, by
             self._tell_execution()
 
+    @property
+    def whole_spec(self) -> Body:
+        """The spec with the jobs of a fork that names none."""
+        return {"jobs": self.origins[0].spec["jobs"]} | self.spec if self.origins else self.spec
+
     # --- What an operator can ask for
 
     def write_status(self, version: str, status: Body) -> str:
@@ -197,9 +202,9 @@ class World:
             raise Conflict("the execution has changed", status=409)
         restores.check_restore(self.spec, self.status, status, self.held_records, self._live_attempts())
         if not restores.goes_back(self.status, status):
-            rules.check_write(self.spec, self._kept(status), status)
+            rules.check_write(self.whole_spec, self._kept(status), status)
             rules.check_decided(self._kept(status), status)
-        rules.check_critical(self.spec, self.status, status, self.checkpoints.values())
+        rules.check_critical(self.whole_spec, self.status, status, self.checkpoints.values())
         rules.check_paused(status, self._settled())
         self.status = copied(status)
         self._tell_execution()
@@ -410,7 +415,7 @@ class World:
         return False
 
     def _start(self, pod: SimPod) -> bool:
-        rules.check_start(self.spec, self.status, pod.job_id, pod.attempt)
+        rules.check_start(self.whole_spec, self.status, pod.job_id, pod.attempt)
         self.started.append((pod.job_id, pod.attempt))
         running = {"running": {"startedAt": format_time(self.now)}}
         pod.body["status"] = {"phase": "Running", "containerStatuses": [{"name": "main", "state": running}]}

@@ -108,7 +108,9 @@ def test_invariants_hold_in_every_history(spec: Body, fails: frozenset[str], hap
 
 @examples(60)
 @given(spec=specs(), fails=failing, happens=steps(*WORK, *WORK, *OPERATORS, *PEOPLE, *FAULTS, *REWINDS, size=100))
-def test_invariants_hold_in_every_history_that_goes_back(spec: Body, fails: frozenset[str], happens: list[Step]) -> None:
+def test_invariants_hold_in_every_history_that_goes_back(
+    spec: Body, fails: frozenset[str], happens: list[Step]
+) -> None:
     history = History(spec, fails=fails)
     history.play(happens)
     history.settle()

@@ -1,4 +1,4 @@
-"""Rewinds in directed histories: there and back again from wherever an execution stands, whatever crashes on the way."""
+"""Rewinds in directed histories: there and back again from wherever an execution stands, whatever crashes meanwhile."""
 
 from __future__ import annotations
 
