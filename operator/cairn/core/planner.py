@@ -18,7 +18,7 @@ from typing import Any
 
 from cairn import names
 from cairn.core import checkpointing, following, health, launching, pausing, repair, restoring
-from cairn.core.actions import DeleteExecution, Plan, SetPaused, Urgency
+from cairn.core.actions import DeleteExecution, FetchJobs, Plan, SetPaused, Urgency
 from cairn.core.checkpoint.book import Book
 from cairn.core.draft import Draft, Execution
 from cairn.core.notes import listed, notes, waits_visibly
@@ -37,6 +37,8 @@ def plan(execution: Execution, observed: Observed, *, now: datetime, shape: Shap
         return Plan(execution.status)
     if execution.spec is None:
         return _finish_plan(_not_accepted(execution, now), execution, now=now)
+    if execution.lacks_jobs and execution.status.started_at is not None:
+        return _without_jobs(execution, observed, now)
     draft = _begin(execution, execution.spec, shape or Shape(execution.spec), observed, now)
     restoring.begin(draft)
     if draft.held and draft.status.restore is None:
@@ -75,6 +77,18 @@ def _not_accepted(execution: Execution, now: datetime) -> Status:
         message = f"{len(execution.violations)} violations; see the condition Accepted"
         status = replace(status, reason=names.NOT_ACCEPTED, message=message)
     return _with_conditions(status, execution, (), now)
+
+
+def _without_jobs(execution: Execution, observed: Observed, now: datetime) -> Plan:
+    """A fork whose jobs have to be read first: without them nothing can be said about any record, or about a pause."""
+    name = restoring.jobs_held_in(execution.status)
+    if name and name not in observed.lost:
+        return Plan(execution.status, after=(FetchJobs(name),))
+    status = execution.status
+    if not status.finished:
+        text = "the object that held the jobs of this fork is gone or damaged: write them into spec.jobs"
+        status = replace(status, reason=names.JOBS_LOST, message=text)
+    return _finish_plan(_with_conditions(status, execution, (), now), execution, now=now)
 
 
 def _with_conditions(status: Status, execution: Execution, ignored: tuple[str, ...], now: datetime) -> Status:

@@ -19,7 +19,7 @@ from datetime import timedelta
 
 from cairn import names
 from cairn.core import following
-from cairn.core.actions import FetchCheckpoint, FetchJobs, SavePack
+from cairn.core.actions import FetchCheckpoint, SavePack
 from cairn.core.checkpoint.book import Book, Pending
 from cairn.core.checkpoint.serializer import state_digest
 from cairn.core.checkpoint.trigger import Trigger
@@ -51,8 +51,6 @@ def begin(draft: Draft) -> None:
         assert asked is not None  # else it has started
         draft.held = True
         _fork(draft, asked)
-    elif draft.execution.lacks_jobs:
-        _fetch_jobs(draft)
     else:
         if progress is not None and progress.step is Step.PREPARING and _is_withdrawn(asked, progress):
             _refuse(draft, progress.request_id, names.WITHDRAWN, "another restore, or none, is asked for by now")
@@ -71,16 +69,9 @@ def _is_new(draft: Draft, asked: Restore) -> bool:
     return not draft.status.acknowledged(asked.request_id)
 
 
-def _fetch_jobs(draft: Draft) -> None:
-    """The jobs of a fork are in an object of its own; they have to be read after a restart."""
-    restored = draft.status.restored_from
-    draft.held = True
-    name = restored.configs if restored else ""
-    if name and name not in draft.observed.lost:
-        draft.after.append(FetchJobs(name))
-        return
-    text = "the object that held the jobs of this fork is gone or damaged: write them into spec.jobs"
-    draft.status = replace(draft.status, reason=names.JOBS_LOST, message=text)
+def jobs_held_in(status: Status) -> str:
+    """The name of the object that holds the jobs of a fork whose spec has none; they are read after a restart."""
+    return status.restored_from.configs if status.restored_from else ""
 
 
 # --- Fork ------------------------------------------------------------------------------------------------------------
