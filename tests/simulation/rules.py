@@ -36,6 +36,7 @@ def check_write(spec: Wire, old: Wire, new: Wire) -> None:
     for record in new_attempts:
         _check_number(before.get(record["id"], {}), record)
     for record in before.values():
+        require(record["id"] in after or record["id"] not in jobs, f"{record['id']} was forgotten")
         _check_attempts(record, after.get(record["id"]))
         if not repaired:
             _check_ended(record, after.get(record["id"]))
