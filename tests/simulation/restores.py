@@ -12,6 +12,7 @@ from simulation.rules import ENDED, Wire, last_of, require
 
 Saved = Callable[[str], Mapping[str, Wire]]  # the records that the checkpoint of that object's name holds
 
+_REMEMBERED = 200  # answers
 UNDER_WAY = ("Preparing", "Stopping")
 # What a record says of what an operator has under way; the rest is kept by a restore as it is.
 _UNDER_WAY_FIELDS = ("used", "retryAt", "stopping", "pausedFor")
@@ -55,11 +56,12 @@ def check_restore(spec: Wire, old: Wire, new: Wire, saved: Saved, pods: Iterable
 
 
 def _check_answers(old: Wire, new: Wire) -> None:
-    """Every request is answered once; answers are not taken back."""
+    """Every request is answered once; of the answers, only the oldest are forgotten."""
     before = [r["id"] for r in old.get("requests", ())]
     after = [r["id"] for r in new.get("requests", ())]
-    require(after[: len(before)] == before and len(set(after)) == len(after), f"{before} became {after}")
-    rewinds = {r["id"]: r["outcome"] for r in new.get("requests", ())[len(before) :] if r["type"] == "Restore"}
+    fresh = [id for id in after if id not in before]
+    require(after == [*before, *fresh][-_REMEMBERED:] and len(set(after)) == len(after), f"{before} became {after}")
+    rewinds = {r["id"]: r["outcome"] for r in new.get("requests", ()) if r["id"] in fresh and r["type"] == "Restore"}
     done = [id for id, outcome in rewinds.items() if outcome == "Done"]
     if goes_back(old, new):
         require(done == [old["restore"].get("requestId")], f"{done} was answered by a rewind")

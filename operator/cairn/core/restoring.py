@@ -66,6 +66,9 @@ def _is_new(draft: Draft, asked: Restore) -> bool:
     """Whether a started execution is asked for a restore that has not been answered."""
     if not asked.request_id:
         return draft.status.restored_from is None  # else it is what it was forked by
+    progress = draft.status.restore  # remembers the newest answer for longer than the list of all does
+    if progress is not None and progress.request_id == asked.request_id and progress.step is Step.DONE:
+        return False
     return not draft.status.acknowledged(asked.request_id)
 
 

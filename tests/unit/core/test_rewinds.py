@@ -242,6 +242,19 @@ def test_a_rewind_to_the_latest_checkpoint_is_not_one_to_that_which_it_takes_its
     assert history.world.status["restoredFrom"]["checkpointName"] == "one"
 
 
+def test_a_rewind_is_not_done_again_once_its_answer_is_forgotten() -> None:
+    history = settled(begun())
+    gone_back(history, "first", "back")
+    history.settle()
+    for number in range(250):
+        more = [{"id": f"no {number}", "type": "Retry", "job": "a"}]
+        history.world.edit(lambda spec, more=more: spec.update(requests=more))
+        history.operators[0].hear_all()
+        history.operators[0].look()
+    history.settle()
+    assert history.world.status["epoch"] == 1
+
+
 def test_a_dry_run_that_finds_nothing_is_told_once() -> None:
     history = advanced(History(dict(CHAIN)), 1)
     ask(history, "none", "r1", dryRun=True)
