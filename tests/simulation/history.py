@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from datetime import timedelta
+from random import Random
 from typing import TypeVar
 
 from cairn.core.times import format_time
 from simulation.process import Process
-from simulation.world import Body, SimPod, World
+from simulation.world import Body, Program, SimPod, World, tells_its_attempt
 
 Step = tuple[str, int]
 T = TypeVar("T")
@@ -19,8 +20,11 @@ _QUIET_WAITS = 5
 class History:
     """A world, two operators, and the steps that are played with them."""
 
-    def __init__(self, spec: Body, *, fails: frozenset[str] = frozenset()) -> None:
-        self.world = World(spec, fails=fails)
+    def __init__(
+        self, spec: Body, *, fails: frozenset[str] = frozenset(), program: Program = tells_its_attempt,
+        origins: Sequence[World] = (),
+    ) -> None:  # fmt: skip
+        self.world = World(spec, fails=fails, program=program, origins=origins)
         self.operators = [Process(self.world), Process(self.world)]
         self.steps: dict[str, Callable[[int], object]] = {
             name.removeprefix("do_"): getattr(self, name) for name in dir(self) if name.startswith("do_")
@@ -75,6 +79,11 @@ class History:
         """Something happens to a pod by itself; its program may succeed or fail."""
         if (pod := self._pod(n // 4)) is not None:
             self.world.step(pod, succeeds=bool(n % 4))
+
+    def do_work(self, n: int) -> None:
+        """What happens next to a pod by itself, its program being what it is."""
+        if (pod := self._pod(n)) is not None:
+            self.world.step(pod)
 
     def do_tick(self, n: int) -> None:
         """Time passes."""
@@ -141,6 +150,47 @@ class History:
         if not free:
             return
         self._edit(jobs=[*jobs, {"id": free[n % len(free)], "image": "image:0", "dependsOn": [above["id"]]}])
+
+    def do_checkpoint(self, n: int) -> None:
+        """A checkpoint by hand."""
+        if "startedAt" not in self.world.status:
+            return
+        operator = self.operators[n % 2]
+        operator.hear_all()
+        operator.take(f"by-hand-{self.world.version}")
+
+    def do_rewind(self, n: int) -> None:
+        """Go back to a checkpoint, of whatever moment; rarely to one that there is not, or that is Failed."""
+        chance = Random(n)
+        settled = [c for c in self.world.checkpoints.values() if "status" in c]
+        if "startedAt" not in self.world.status or (not settled and chance.random() < 0.9):
+            return  # before the start it would be a fork
+        chosen = chance.choice(settled) if settled and chance.random() < 0.95 else None
+        source: Body = {"checkpointName": chosen["metadata"]["name"] if chosen else "none"}
+        if chosen and "checkpointId" in chosen["status"] and chance.random() < 0.3:
+            source = {"checkpointId": chosen["status"]["checkpointId"]}
+        if chance.random() < 0.15:
+            source = {"latestOf": self.world.name}
+        asked: Body = {"requestId": f"rewind {self.world.generation}", "rerun": self._named(chance.randrange(64))}
+        asked |= {"dryRun": True} if chance.random() < 0.1 else {}
+        asked |= {"force": True} if chance.random() < 0.2 else {}
+        self._edit(restoreFrom=source | asked)
+
+    def do_withdraw(self, n: int) -> None:
+        """A rewind is not asked for any more, or another word is given with it."""
+        asked = self.world.spec.get("restoreFrom")
+        if asked is None:
+            return
+        if n % 3 == 0:
+            self.world.edit(lambda spec: spec.pop("restoreFrom"))
+        elif n % 3 == 1:
+            self._edit(restoreFrom=asked | {"rerun": self._named(n // 3)})
+        else:
+            self._edit(restoreFrom=asked | {"dryRun": not asked.get("dryRun", False)})
+
+    def do_slow(self, n: int) -> None:
+        """What is read beside the loop takes its time."""
+        self.world.slow_reads = n % 4
 
     # --- Faults
 
@@ -210,11 +260,12 @@ class History:
         return world.version != before
 
     def _look_until_idle(self, operator: Process) -> None:
-        """Invariant 7, at one moment: with nothing new, planning again on what was applied comes to an end."""
+        """Invariant 7: with nothing new, planning again on what was applied comes to an end; time goes on meanwhile."""
         for _ in range(12):
             operator.hear_all()
             if operator.look().idle:
                 return
+            self.world.now += timedelta(milliseconds=1)
         raise AssertionError(f"planning again never comes to rest: {operator.plan()}")
 
     def _wait(self) -> bool:
@@ -238,6 +289,14 @@ class History:
         """The state of every job."""
         return {r["id"]: r["state"] for r in self.world.status.get("jobs", ())}
 
+    def restore_phase(self) -> str:
+        """How far the newest restore has come."""
+        return str(self.world.status.get("restore", {}).get("phase", ""))
+
+    def answers(self) -> dict[str, str]:
+        """What was answered to each request."""
+        return {r["id"]: r.get("outcome", "Done") for r in self.world.status.get("requests", ())}
+
     def pause_phase(self) -> str:
         """How far the pause has come."""
         return str(self.world.status.get("pause", {}).get("phase", ""))
@@ -254,6 +313,19 @@ class History:
     def _job_id(self, n: int) -> str:
         jobs = self.world.spec["jobs"]
         return str(jobs[n % len(jobs)]["id"])
+
+    def _named(self, n: int) -> list[str]:
+        """What may run again: nothing, any jobs, those that may not without a word, or all of them."""
+        jobs = self.world.spec["jobs"]
+        match n % 4:
+            case 0:
+                return []
+            case 1:
+                return [j["id"] for place, j in enumerate(jobs) if n >> place & 4]
+            case 2:
+                return [j["id"] for j in jobs if j.get("replay") == "Unsafe"]
+            case _:
+                return [j["id"] for j in jobs]
 
     def _pod(self, n: int) -> SimPod | None:
         return pick(list(self.world.pods.values()), n)

@@ -5,11 +5,15 @@ from __future__ import annotations
 from datetime import timedelta
 
 from cairn import names
-from cairn.app.views import Views
+from cairn.app.checkpoints.taking import label_of
+from cairn.app.views import Borrowed, ExecutionView, Views, origin_of
 from cairn.core.actions import (
     Action,
     DeleteExecution,
     Explain,
+    FetchCheckpoint,
+    FetchJobs,
+    FetchPacks,
     FetchResult,
     Hold,
     KeepLogTail,
@@ -18,6 +22,7 @@ from cairn.core.actions import (
     Plan,
     ReadLog,
     Release,
+    SavePack,
     SaveResult,
     SetPaused,
     StopJob,
@@ -26,16 +31,19 @@ from cairn.core.actions import (
 )
 from cairn.core.checkpoint import objects
 from cairn.core.checkpoint.book import Pending
-from cairn.core.checkpoint.serializer import state_digest
-from cairn.core.checkpoint.triggers import ended
-from cairn.core.naming import checkpoint_id
+from cairn.core.checkpoint.trigger import Trigger
 from cairn.core.observed import Explanation, LogRead, Refusal
 from cairn.core.outputs import Outputs, from_termination
 from cairn.core.planner import plan
+from cairn.core.restore import packs
+from cairn.core.restore.source import Found
+from cairn.core.spec import Restore
 from cairn.core.status import from_wire
-from cairn.core.times import format_time
 from cairn.errors import AlreadyExists, Conflict, Gone, Refused, Rejected
-from simulation.world import UID, Body, Feed, World
+from simulation import keeping
+from simulation.world import Body, Feed, World
+
+Reading = FetchCheckpoint | FetchPacks | FetchJobs
 
 
 class Crash(Exception):
@@ -50,16 +58,19 @@ class Process:
         self.feed = Feed()
         world.feeds.append(self.feed)
         self._left = -1  # effects until the process is killed; negative: it is not
+        self.effects = 0  # that it has made so far
+        self.killed = False  # at its latest look
         self.restart()
 
     def restart(self) -> None:
         """Start anew: everything is listed once."""
         self.views = Views()
+        self._reading: dict[type[Reading], tuple[int, Reading, ExecutionView]] = {}
         self.feed.executions.clear()
         self.feed.jobs.clear()
         self.feed.pods.clear()
         self.feed.checkpoints.clear()
-        for checkpoint in self.world.checkpoints.values():
+        for checkpoint in (c for world in (self.world, *self.world.origins) for c in world.checkpoints.values()):
             self.views.checkpoints.see(checkpoint)
         for job in self.world.jobs.values():
             self.views.see_job(job.body)
@@ -93,22 +104,27 @@ class Process:
 
     # --- One look
 
+    def _view(self) -> ExecutionView:
+        view = self.views.execution(self.world.uid)
+        assert view is not None
+        return view
+
     def plan(self) -> Plan:
         """What the planner makes of what this process knows."""
-        view = self.views.execution(UID)
-        assert view is not None
-        now = self.world.now
-        return plan(view.execution, self.views.observe(UID, now), now=now, shape=view.shape)
+        view, now = self._view(), self.world.now
+        return plan(view.execution, self.views.observe(self.world.uid, now), now=now, shape=view.shape)
 
     def look(self, *, effects: int = -1) -> Plan:
         """Plan and apply; killed (and started again) after so many effects, if that is not negative."""
+        self._read_on()
         made = self.plan()
-        self._left = effects
+        self._left, self.killed = effects, False
         try:
             self._apply(made)
         except Conflict:
             self.views.see_execution(self.world.execution())
         except Crash:
+            self.killed = True
             self.restart()
         finally:
             self._left = -1
@@ -128,17 +144,17 @@ class Process:
         if self._left == 0:
             raise Crash
         self._left -= 1
+        self.effects += 1
 
     def _store(self, made: Plan) -> None:
-        view = self.views.execution(UID)
-        assert view is not None
+        view = self._view()
         assert from_wire(made.wire) == made.status, "what is stored is not what was decided"
         version = self.world.write_status(view.resource_version, made.wire)
         self.views.wrote_status(view.key, version, made.status)
 
     def _perform(self, action: Action) -> None:
         self._effect()
-        world, seen = self.world, self.views.seen(UID)
+        world, seen = self.world, self.views.seen(self.world.uid)
         match action:
             case SaveResult(manifest, outputs):
                 if outputs is not None:
@@ -152,9 +168,7 @@ class Process:
                 self._check_stray(action)
                 self._patch_job(action)
             case SetPaused(paused, reason):
-                view = self.views.execution(UID)
-                assert view is not None
-                world.set_paused(view.resource_version, paused, reason)
+                world.set_paused(self._view().resource_version, paused, reason)
             case LookUp(name, pods):
                 self._look_up(name, pods)
             case Explain(uid):
@@ -163,34 +177,79 @@ class Process:
                 seen.logs[name] = LogRead(outputs=from_termination(pod.termination_message, containers=1))
             case FetchResult(name, digest):
                 self._fetch(name, digest)
+            case SavePack(manifest):
+                self._create_result(manifest)
+                self._take_in(manifest)
+            case FetchPacks() | FetchJobs() | FetchCheckpoint():
+                self._later(action)
             case TakeCheckpoint(pending):
                 self._take(pending)
             case DeleteExecution():
                 world.deleted = True
 
+    def take(self, name: str) -> None:
+        """Answer a Checkpoint object that somebody creates."""
+        self._take(Pending(name, Trigger.MANUAL, "", (), self.world.now))
+
     def _take(self, pending: Pending) -> None:
         """As the keeper does it: the object, then the state that is stored at this moment."""
-        view = self.views.execution(UID)
-        assert view is not None
+        view = self._view()
         manifest = objects.manifest(
             view.execution.identity, pending.name, pending.trigger, pending.label, {}, guarded=False
         )  # fmt: skip
         seen = objects.view(self.world.create_checkpoint(manifest))
         self._effect()
         if not seen.is_settled:
-            status = {
-                "phase": "Ready", "executionUid": UID, "checkpointId": checkpoint_id(self.world.now, seen.uid),
-                "createdAt": format_time(self.world.now), "endedJobs": ended(view.execution.status.jobs),
-                "stateDigest": state_digest(view.execution.spec_digest, view.execution.status),
-            }  # fmt: skip
-            self.views.checkpoints.see(
-                self.world.settle_checkpoint(pending.name, seen.resource_version, status)
-            )  # fmt: skip
+            cut = keeping.saved(self.world, view, label_of(seen, None, self.world.now))
+            stored = (False, "NotConfigured", "")
+            status = objects.ready_status(cut.taken, stored, generation=1, now=self.world.now)
+            self.views.checkpoints.see(self.world.settle_checkpoint(pending.name, seen.resource_version, status))
+
+    # --- Restores
+
+    def _later(self, action: Reading) -> None:
+        """Read it beside the loop, one at a time of a kind; the answer is there at this look, or at a later one."""
+        self._reading.setdefault(type(action), (self.world.slow_reads, action, self._view()))
+        self.world.slow_reads = 0
+        self._read_on()
+
+    def _read_on(self) -> None:
+        for kind, (looks, action, view) in list(self._reading.items()):
+            if looks:
+                self._reading[kind] = (looks - 1, action, view)
+            else:
+                del self._reading[kind]
+                self._read(action, view)
+
+    def _read(self, action: Reading, view: ExecutionView) -> None:
+        match action:
+            case FetchCheckpoint(asked):
+                self._fetch_checkpoint(view, asked)
+            case FetchPacks(pack_names, digests):
+                for name in pack_names:
+                    self._take_in(self.world.results[name])
+                missing = digests - self.views.outputs.pick(set(digests)).keys()
+                self.views.seen(self.world.uid).lost.update(missing)
+            case FetchJobs(name):
+                configs = packs.read_configs(self.world.results[name])
+                assert configs is not None
+                self.views.borrow(self.world.uid, Borrowed(name, configs))
+
+    def _fetch_checkpoint(self, view: ExecutionView, asked: Restore) -> None:
+        found = keeping.found(self.world, self.views, view, asked)
+        self.views.seen(self.world.uid).restore = found
+        if isinstance(found, Found) and view.execution.borrows_jobs and view.execution.status.started_at is None:
+            configs = {key: found.spec[key] for key in packs.CONFIGS if key in found.spec}
+            self.views.borrow(self.world.uid, Borrowed(origin_of(view.asks), configs))
+
+    def _take_in(self, pack: Body) -> None:
+        for _, attempt in packs.read_results(pack):
+            if attempt.outputs is not None:
+                self.views.outputs.put(attempt.outputs)
 
     def _check_stray(self, action: Release | Hold | StopJob) -> None:
         """Only who knows the execution as it is may take a Job for one without a record."""
-        view = self.views.execution(UID)
-        assert view is not None
+        view = self._view()
         if isinstance(action, StopJob) and action.stray and view.resource_version != self.world.execution_version:
             raise Conflict("the execution has changed", status=409)
 
@@ -201,7 +260,7 @@ class Process:
             pass
 
     def _launch(self, action: Launch) -> None:
-        refused = self.views.seen(UID).refused
+        refused = self.views.seen(self.world.uid).refused
         again = self.world.now + timedelta(seconds=1)
         try:
             self.views.see_job(self.world.create_job(action.manifest))
@@ -235,16 +294,16 @@ class Process:
             for pod in found:
                 self.views.see_pod(pod)
             if not found:
-                self.views.note_absent(UID, name, now, pods=True)
+                self.views.note_absent(self.world.uid, name, now, pods=True)
             return
         try:
             self.views.see_job(self.world.get_job(name))
         except Gone:
-            self.views.note_absent(UID, name, now, pods=False)
+            self.views.note_absent(self.world.uid, name, now, pods=False)
 
     def _fetch(self, name: str, digest: str) -> None:
         found = Outputs(self.world.results.get(name, {}).get("spec", {}).get("outputs", ""))
         if found.digest == digest:
             self.views.outputs.put(found)
         else:
-            self.views.seen(UID).lost.add(digest)
+            self.views.seen(self.world.uid).lost.add(digest)

@@ -19,11 +19,11 @@ class Broken(AssertionError):
 
 
 def check_write(spec: Wire, old: Wire, new: Wire) -> None:
-    """A status write, against the spec on whose version it is made."""
+    """A status write, against the spec on whose version it is made; none by which the execution goes back."""
     before = {r["id"]: r for r in old.get("jobs", ())}
     after = {r["id"]: r for r in new.get("jobs", ())}
     jobs = {j["id"]: j for j in spec["jobs"]}
-    new_attempts = [r for r in after.values() if r.get("attempt", 0) > before.get(r["id"], {}).get("attempt", 0)]
+    new_attempts = [r for r in after.values() if last_of(r) > last_of(before.get(r["id"], {}))]
     repaired = len(new.get("requests", ())) > len(old.get("requests", ()))
     launched = [r for r in new_attempts if r.get("reason") != "CompletedByHand"]
     for record in launched:
@@ -32,8 +32,11 @@ def check_write(spec: Wire, old: Wire, new: Wire) -> None:
             _check_again(before.get(record["id"], {}), record)
     if launched and spec.get("parallelism"):
         running = sum(r["state"] == "Running" for r in after.values())
-        _require(running <= spec["parallelism"], f"{running} attempts run, more than parallelism allows")
+        require(running <= spec["parallelism"], f"{running} attempts run, more than parallelism allows")
+    for record in new_attempts:
+        _check_number(before.get(record["id"], {}), record)
     for record in before.values():
+        require(record["id"] in after or record["id"] not in jobs, f"{record['id']} was forgotten")
         _check_attempts(record, after.get(record["id"]))
         if not repaired:
             _check_ended(record, after.get(record["id"]))
@@ -42,23 +45,33 @@ def check_write(spec: Wire, old: Wire, new: Wire) -> None:
 def _check_again(old: Wire, record: Wire) -> None:
     """Invariant 4: what has ended is not run again, unless a request says so."""
     again = old.get("state") in ENDED and old.get("reason") != "Removed"
-    _require(not again, f"invariant 4: {record['id']} had ended and was launched again")
-    _require(record["attempt"] == old.get("attempt", 0) + 1, f"{record['id']} left out an attempt")
+    require(not again, f"invariant 4: {record['id']} had ended and was launched again")
+
+
+def _check_number(old: Wire, record: Wire) -> None:
+    """Attempts are numbered one after the other, and no number is used twice."""
+    expected = last_of(old) + 1
+    require(record["attempt"] == expected, f"{record['id']} should have begun attempt {expected}: {record}")
+
+
+def last_of(record: Wire) -> int:
+    """The highest number that an attempt of the job was ever given."""
+    return max(record.get("attempt", 0), record.get("used", 0))
 
 
 def _check_launch(spec: Wire, jobs: Wire, record: Wire, after: Wire, status: Wire) -> None:
     name = record["id"]
-    _require(not spec.get("paused"), f"invariant 1: {name} was launched while paused")
-    _require(name not in spec.get("hold", ()), f"{name} was launched while on hold")
+    require(not spec.get("paused"), f"invariant 1: {name} was launched while paused")
+    require(name not in spec.get("hold", ()), f"{name} was launched while on hold")
     run_on = jobs[name].get("runOn", "Success")
     ending = "cancel" in status or "timedOutAt" in status
-    _require(not ending or run_on == "Done", f"{name} was launched although the execution ends")
+    require(not ending or run_on == "Done", f"{name} was launched although the execution ends")
     above = [after[d] for d in jobs[name].get("dependsOn", ())]
-    _require(all(r["state"] in ENDED for r in above), f"invariant 2: {name} was launched before its dependencies ended")
+    require(all(r["state"] in ENDED for r in above), f"invariant 2: {name} was launched before its dependencies ended")
     if run_on == "Success":
-        _require(all(r["state"] == "Completed" for r in above), f"invariant 2: {name} needs its dependencies' success")
+        require(all(r["state"] == "Completed" for r in above), f"invariant 2: {name} needs its dependencies' success")
     if run_on == "Failure":
-        _require(any(_failed(r) for r in above), f"invariant 2: {name} was launched though nothing had failed")
+        require(any(_failed(r) for r in above), f"invariant 2: {name} was launched though nothing had failed")
     if spec.get("scheduling") == "Levels":
         _check_level(jobs, name, after)
 
@@ -71,7 +84,7 @@ def _check_level(jobs: Wire, name: str, after: Wire) -> None:
             continue
         state = after[other]["state"]
         waits = state == "Pending" and failed and jobs[other].get("runOn", "Success") == "Success"
-        _require(state in ENDED or waits, f"invariant 2: {name} was launched while {other}, a level below, is {state}")
+        require(state in ENDED or waits, f"invariant 2: {name} was launched while {other}, a level below, is {state}")
 
 
 def _failed(record: Wire) -> bool:
@@ -80,8 +93,10 @@ def _failed(record: Wire) -> bool:
 
 def _check_attempts(old: Wire, new: Wire | None) -> None:
     """No attempt is forgotten, and no number used twice."""
-    _require(new is not None or not old.get("attempt"), f"{old['id']} was forgotten")
-    _require((new or {}).get("attempt", 0) >= old.get("attempt", 0), f"{old['id']} lost an attempt")
+    require(new is not None or not old.get("attempt"), f"{old['id']} was forgotten")
+    after = new or {}
+    require(after.get("attempt", 0) >= old.get("attempt", 0), f"{old['id']} lost an attempt")
+    require(last_of(after) >= last_of(old), f"the numbers of {old['id']} went back")
 
 
 def _check_ended(old: Wire, new: Wire | None) -> None:
@@ -91,7 +106,7 @@ def _check_ended(old: Wire, new: Wire | None) -> None:
     if old.get("reason") == "Removed" or (new is None and not old.get("attempt")):
         return  # taken out of the spec by the user
     same = new is not None and _told(new) == _told(old)
-    _require(same, f"invariant 4: {old['id']} had ended and was changed: {old} -> {new}")
+    require(same, f"invariant 4: {old['id']} had ended and was changed: {old} -> {new}")
 
 
 def _told(record: Wire) -> dict[str, Any]:
@@ -115,7 +130,7 @@ def check_paused(status: Wire, settled: set[tuple[str, int]]) -> None:
     """`Paused` is stored once every attempt is settled: held, or ended."""
     if status.get("pause", {}).get("phase") == "Paused":
         open_ = [r["id"] for r in status["jobs"] if r["state"] == "Running" and (r["id"], r["attempt"]) not in settled]
-        _require(not open_, f"invariant 1: Paused, but {open_} have not been settled")
+        require(not open_, f"invariant 1: Paused, but {open_} have not been settled")
 
 
 def check_critical(spec: Wire, old: Wire, new: Wire, checkpoints: Iterable[Wire]) -> None:
@@ -130,7 +145,7 @@ def check_critical(spec: Wire, old: Wire, new: Wire, checkpoints: Iterable[Wire]
     for name in set(launched) & set(given.get("criticalJobIds", ())):
         pending = old.get("checkpointing", {}).get("pending", ())
         mine = [p["name"] for p in pending if p["trigger"] == "before-critical" and name in p["causes"]]
-        _require(any(settled.get(p) in good for p in mine), f"{name} was launched before its checkpoint was durable")
+        require(any(settled.get(p) in good for p in mine), f"{name} was launched before its checkpoint was durable")
 
 
 def check_decided(old: Wire, new: Wire) -> None:
@@ -143,39 +158,45 @@ def check_decided(old: Wire, new: Wire) -> None:
              and before.get(r["id"]) != (r["state"], r.get("attempt", 0))]  # fmt: skip
     known = {p["name"] for p in old.get("checkpointing", {}).get("pending", ())}
     fresh = [p for p in new["checkpointing"].get("pending", ()) if p["name"] not in known]
-    _require(not ended or bool(fresh), f"{ended} have ended, and no checkpoint of that was decided")
+    require(not ended or bool(fresh), f"{ended} have ended, and no checkpoint of that was decided")
 
 
 def check_checkpoint(status: Wire, name: str) -> None:
     """A Checkpoint object is made."""
     decided = {p["name"] for p in status.get("checkpointing", {}).get("pending", ())}
     # A stale operator may make one that was decided and has been settled since; it was decided all the same.
-    _require(bool(decided) or "checkpointing" in status, f"intent before effect: {name} was made before it was decided")
+    require(bool(decided) or "checkpointing" in status, f"intent before effect: {name} was made before it was decided")
 
 
 def check_create(status: Wire, job: str, attempt: int) -> None:
     """A Kubernetes Job is created."""
     record = next((r for r in status.get("jobs", ()) if r["id"] == job), {})
-    _require(record.get("attempt", 0) >= attempt, f"intent before effect: {job} was created before that was recorded")
+    require(last_of(record) >= attempt, f"intent before effect: {job} was created before that was recorded")
 
 
 def check_stop(status: Wire, job: str, attempt: int) -> None:
     """A Kubernetes Job is suspended for good."""
     record = next((r for r in status.get("jobs", ()) if r["id"] == job), {})
     alive = record.get("state") == "Running" and record["attempt"] == attempt
-    _require(not alive or "stopping" in record, f"intent before effect: {job} was stopped before that was recorded")
+    require(not alive or "stopping" in record, f"intent before effect: {job} was stopped before that was recorded")
+    committed = status.get("restore", {}).get("phase") == "Stopping"
+    rewinds = alive and record.get("stopping") == "Rewind"
+    require(not rewinds or committed, f"{job} was stopped for a rewind that is not committed")
 
 
 def check_start(spec: Wire, status: Wire, job: str, attempt: int) -> None:
     """A container starts."""
     drained = spec.get("paused") and status.get("pause", {}).get("phase") == "Paused"
-    _require(not drained, f"invariant 1: a container of {job} started after Paused")
+    require(not drained, f"invariant 1: a container of {job} started after Paused")
     record = next((r for r in status.get("jobs", ()) if r["id"] == job), None)
-    _require(record is not None, f"a container of {job} started without a record")
+    require(record is not None, f"a container of {job} started without a record")
     assert record is not None
-    _require(record.get("attempt", 0) >= attempt, f"a container of {job} started before its intent was recorded")
+    require(last_of(record) >= attempt, f"a container of {job} started before its intent was recorded")
+    given_up = attempt != record.get("attempt", 0) and attempt <= record.get("used", 0)
+    require(not given_up, f"a container of {job} started in attempt {attempt}, which a rewind has given up")
 
 
-def _require(holds: bool, message: str) -> None:
+def require(holds: bool, message: str) -> None:
+    """That it holds."""
     if not holds:
         raise Broken(message)

@@ -10,19 +10,26 @@ Rules it keeps to, as the real ones do (see docs of the Job controller; measured
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from cairn import names
+from cairn.core.status import record_to_wire
 from cairn.core.times import format_time
 from cairn.errors import AlreadyExists, Conflict, Gone, Refused, Rejected
-from simulation import rules
+from simulation import keeping, restores, rules
 
 Body = dict[str, Any]
 BEGIN = datetime(2026, 1, 31, 8, tzinfo=UTC)
 NAMESPACE, NAME, UID = "default", "sample", "00000000-0000-0000-0000-000000000001"
+Program = Callable[["SimPod"], str]
+
+
+def tells_its_attempt(pod: SimPod) -> str:
+    """A program whose outputs are other ones each time."""
+    return f'{{"attempt": {pod.attempt}}}'
 
 
 @dataclass
@@ -70,6 +77,7 @@ class SimPod:
     job_uid: str
     job_id: str
     attempt: int
+    inputs: str = ""  # what its dependencies have handed out
 
     @property
     def phase(self) -> str:
@@ -101,8 +109,16 @@ class Feed:
 class World:
     """The cluster. Methods raise `rules.Broken` when something happens that never may."""
 
-    def __init__(self, spec: Body, *, fails: frozenset[str] = frozenset()) -> None:
-        self.now = BEGIN
+    def __init__(
+        self, spec: Body, *, fails: frozenset[str] = frozenset(), program: Program = tells_its_attempt,
+        origins: Sequence[World] = (),
+    ) -> None:  # fmt: skip
+        self.now = max((origin.now + timedelta(milliseconds=1) for origin in origins), default=BEGIN)
+        self.name, self.uid = NAME, UID
+        if origins:
+            self.name, self.uid = f"fork-{len(origins)}", f"{UID[:-1]}{len(origins) + 1}"
+        self.origins = list(origins)  # other executions, whose checkpoints can be seen
+        self.program = program
         self.spec = spec
         self.fails = fails  # jobs whose program fails when nothing else is said
         self.generation = 1
@@ -116,6 +132,7 @@ class World:
         self.inputs: set[str] = set()
         self.checkpoints: dict[str, Body] = {}
         self.bad_checkpoints = 0  # how many of the next ones cannot be taken
+        self.slow_reads = 0  # how many looks later the next answers come that are read beside the loop
         self.created: set[str] = set()  # names of Kubernetes Jobs, ever
         self.started: list[tuple[str, int]] = []  # containers, by job and attempt
         self.refusals = 0
@@ -157,7 +174,7 @@ class World:
         """The execution as it is now."""
         return {
             "metadata": {
-                "namespace": NAMESPACE, "name": NAME, "uid": UID, "generation": self.generation,
+                "namespace": NAMESPACE, "name": self.name, "uid": self.uid, "generation": self.generation,
                 "resourceVersion": self.execution_version,
                 "managedFields": [{"manager": self.paused_by, "fieldsV1": {"f:spec": {"f:paused": {}}}}],
             },
@@ -172,19 +189,41 @@ class World:
             self.spec, self.generation, self.paused_by = spec, self.generation + 1, by
             self._tell_execution()
 
+    @property
+    def whole_spec(self) -> Body:
+        """The spec with the jobs of a fork that names none."""
+        return {"jobs": self.origins[0].spec["jobs"]} | self.spec if self.origins else self.spec
+
     # --- What an operator can ask for
 
     def write_status(self, version: str, status: Body) -> str:
         """Replace the status on exactly that version."""
         if version != self.execution_version:
             raise Conflict("the execution has changed", status=409)
-        rules.check_write(self.spec, self.status, status)
-        rules.check_critical(self.spec, self.status, status, self.checkpoints.values())
-        rules.check_decided(self.status, status)
+        restores.check_restore(self.spec, self.status, status, self.held_records, self._live_attempts())
+        if not restores.goes_back(self.status, status):
+            rules.check_write(self.whole_spec, self._kept(status), status)
+            rules.check_decided(self._kept(status), status)
+        rules.check_critical(self.whole_spec, self.status, status, self.checkpoints.values())
         rules.check_paused(status, self._settled())
         self.status = copied(status)
         self._tell_execution()
         return self.execution_version
+
+    def _kept(self, status: Body) -> Body:
+        """The status before: of a fork that begins, with what it has kept."""
+        if not restores.begins_fork(self.status, status):
+            return self.status
+        kept = [r for r in status["jobs"] if r["state"] in rules.ENDED]
+        return self.status | {"jobs": kept}
+
+    def held_records(self, name: str) -> dict[str, Body]:
+        """The records that a checkpoint holds, by job; of one that is Ready."""
+        state = keeping.held(self.checkpoint(name))
+        return {id: record_to_wire(record) for id, record in state.status.jobs.items()}
+
+    def _live_attempts(self) -> set[tuple[str, int]]:
+        return {(pod.job_id, pod.attempt) for pod in self.pods.values() if not pod.ended}
 
     def _settled(self) -> set[tuple[str, int]]:
         """The attempts that are provably not started: their Kubernetes Job is there, suspended, and has no pod."""
@@ -272,6 +311,13 @@ class World:
             self._tell_checkpoint(body)
         return copied(self.checkpoints[name])
 
+    def checkpoint(self, name: str) -> Body:
+        """A Checkpoint object, of this execution or of one whose checkpoints can be seen."""
+        for world in (self, *self.origins):
+            if name in world.checkpoints:
+                return copied(world.checkpoints[name])  # type: ignore[no-any-return]
+        raise Gone("no such Checkpoint", status=404)
+
     def settle_checkpoint(self, name: str, version: str, status: Body) -> Body:
         """Write the status of a Checkpoint object, or that it cannot be taken."""
         body = self.checkpoints[name]
@@ -279,7 +325,7 @@ class World:
             raise Conflict("the checkpoint has changed", status=409)
         if self.bad_checkpoints:
             self.bad_checkpoints -= 1
-            status = {"phase": "Failed", "executionUid": UID, "conditions": [
+            status = {"phase": "Failed", "executionUid": self.uid, "conditions": [
                 {"type": "Ready", "status": "False", "reason": "ResultLost", "message": "gone"}]}  # fmt: skip
         body["status"] = copied(status)
         self._tell_checkpoint(body)
@@ -342,7 +388,8 @@ class World:
             },
             "spec": {"containers": [{"name": "main"}]}, "status": {"phase": "Pending"},
         }  # fmt: skip
-        pod = SimPod(body, job.name, job.uid, labels[names.LABEL_JOB], int(labels[names.LABEL_ATTEMPT]))
+        job_id, attempt = _attempt(job.body)
+        pod = SimPod(body, job.name, job.uid, job_id, attempt, _inputs(job.body))
         self.pods[pod.uid] = pod
         self._tell_pod(pod)
 
@@ -368,7 +415,7 @@ class World:
         return False
 
     def _start(self, pod: SimPod) -> bool:
-        rules.check_start(self.spec, self.status, pod.job_id, pod.attempt)
+        rules.check_start(self.whole_spec, self.status, pod.job_id, pod.attempt)
         self.started.append((pod.job_id, pod.attempt))
         running = {"running": {"startedAt": format_time(self.now)}}
         pod.body["status"] = {"phase": "Running", "containerStatuses": [{"name": "main", "state": running}]}
@@ -377,7 +424,7 @@ class World:
 
     def _end(self, pod: SimPod, phase: str, code: int | None) -> bool:
         ended: Body = {"exitCode": code, "finishedAt": format_time(self.now), "startedAt": format_time(self.now),
-                       "message": f'{{"attempt": {pod.attempt}}}' if code == 0 else "went wrong",
+                       "message": self.program(pod) if code == 0 else "went wrong",
                        "reason": "Error" if code else "Completed"}  # fmt: skip
         statuses = [{"name": "main", "state": {"terminated": ended}}] if code is not None else []
         pod.body["status"] = {"phase": phase, "containerStatuses": statuses}
@@ -434,6 +481,11 @@ class World:
 def _attempt(body: Body) -> tuple[str, int]:
     labels = body["metadata"]["labels"]
     return labels[names.LABEL_JOB], int(labels[names.LABEL_ATTEMPT])
+
+
+def _inputs(body: Body) -> str:
+    given = body["spec"]["template"]["spec"]["containers"][0].get("env") or ()
+    return next((str(variable["value"]) for variable in given if variable["name"] == "CAIRN_INPUTS"), "")
 
 
 def copied(value: Any) -> Any:

@@ -56,7 +56,6 @@ class Draft:
     critical: list[str] = field(default_factory=list)  # ready, but for a checkpoint that is to be taken first
     failing: bool = False  # `failurePolicy: Stop` lets nothing start but runOn Failure and Done
     held: bool = False  # a fork that has not begun: nothing of it is looked at
-    reading: bool = False  # its jobs are being read: there is nothing to tell
     rewinding: bool = False  # a rewind is being prepared: nothing starts meanwhile
     stopping: bool = False  # a rewind is committed: what it does not keep is stopped, and nothing else is done
     adopted: frozenset[str] = frozenset()  # … and these go on

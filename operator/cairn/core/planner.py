@@ -18,7 +18,7 @@ from typing import Any
 
 from cairn import names
 from cairn.core import checkpointing, following, health, launching, pausing, repair, restoring
-from cairn.core.actions import DeleteExecution, Plan, SetPaused, Urgency
+from cairn.core.actions import DeleteExecution, FetchJobs, Plan, SetPaused, Urgency
 from cairn.core.checkpoint.book import Book
 from cairn.core.draft import Draft, Execution
 from cairn.core.notes import listed, notes, waits_visibly
@@ -37,9 +37,11 @@ def plan(execution: Execution, observed: Observed, *, now: datetime, shape: Shap
         return Plan(execution.status)
     if execution.spec is None:
         return _finish_plan(_not_accepted(execution, now), execution, now=now)
+    if execution.lacks_jobs and execution.status.started_at is not None:
+        return _without_jobs(execution, observed, now)
     draft = _begin(execution, execution.spec, shape or Shape(execution.spec), observed, now)
     restoring.begin(draft)
-    if draft.held and (draft.status.restore is None or draft.reading):
+    if draft.held and draft.status.restore is None:
         return Plan(execution.status, after=tuple(draft.after))  # it is being read: nothing to tell yet
     if draft.held:
         _show_pause(draft)
@@ -56,7 +58,7 @@ def _advance(draft: Draft) -> None:
     if not draft.stopping:
         repair.answer_requests(draft)
         _decline_cancel(draft)
-    if not draft.execution.lacks_jobs and (draft.restored or not draft.status.finished):
+    if draft.restored or not draft.status.finished:
         draft.records = _aligned(draft.records, draft.spec, draft.now)  # a request may have taken it up again
     if not draft.stopping:
         if not draft.status.finished:
@@ -77,6 +79,18 @@ def _not_accepted(execution: Execution, now: datetime) -> Status:
     return _with_conditions(status, execution, (), now)
 
 
+def _without_jobs(execution: Execution, observed: Observed, now: datetime) -> Plan:
+    """A fork whose jobs have to be read first: without them nothing can be said about any record, or about a pause."""
+    name = restoring.jobs_held_in(execution.status)
+    if name and name not in observed.lost:
+        return Plan(execution.status, after=(FetchJobs(name),))
+    status = execution.status
+    if not status.finished:
+        text = "the object that held the jobs of this fork is gone or damaged: write them into spec.jobs"
+        status = replace(status, reason=names.JOBS_LOST, message=text)
+    return _finish_plan(_with_conditions(status, execution, (), now), execution, now=now)
+
+
 def _with_conditions(status: Status, execution: Execution, ignored: tuple[str, ...], now: datetime) -> Status:
     status = replace(status, observed_generation=execution.generation)
     found = health.conditions(status, execution.violations, ignored, generation=execution.generation, now=now)
@@ -95,7 +109,7 @@ def _begin(execution: Execution, spec: ExecutionSpec, shape: Shape, observed: Ob
     status = pausing.begin_or_end(
         status, spec, generation=execution.generation, by_operator=execution.paused_by_operator, now=now
     )
-    still = status.finished or status.started_at is None or execution.lacks_jobs
+    still = status.finished or status.started_at is None
     records = dict(status.jobs) if still else _aligned(status.jobs, spec, now)
     return Draft(execution, spec, shape, observed, now, status, records)
 

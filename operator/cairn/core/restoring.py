@@ -19,7 +19,7 @@ from datetime import timedelta
 
 from cairn import names
 from cairn.core import following, pausing
-from cairn.core.actions import FetchCheckpoint, FetchJobs, SavePack
+from cairn.core.actions import FetchCheckpoint, SavePack
 from cairn.core.checkpoint.book import Book, Pending
 from cairn.core.checkpoint.serializer import state_digest
 from cairn.core.checkpoint.trigger import Trigger
@@ -29,7 +29,7 @@ from cairn.core.restore import packs, records
 from cairn.core.restore.plan import Known, plan
 from cairn.core.restore.progress import UNDER_WAY, Fork, Mode, Progress, RestoredFrom, RestorePlan, Step
 from cairn.core.restore.source import Found, NotFound, Wanted
-from cairn.core.spec import Restore
+from cairn.core.spec import Restore, Source
 from cairn.core.status import Acknowledged, Phase, Status, Stopping
 
 _PROBLEMS_TOLD = 2000  # characters
@@ -48,15 +48,13 @@ _PASSING = frozenset(
 def begin(draft: Draft) -> None:
     """Begin a fork, or hold the work back while it cannot begin; see that a rewind keeps launches waiting."""
     progress, asked = draft.status.restore, draft.spec.restore
-    if progress is not None and progress.step is Step.STOPPING and not _must_read_jobs(draft):
+    if progress is not None and progress.step is Step.STOPPING:
         _stop(draft, progress)
         return
     if draft.status.started_at is None:
         assert asked is not None  # else it has started
         draft.held = True
         _fork(draft, asked)
-    elif draft.execution.lacks_jobs:
-        _fetch_jobs(draft)
     else:
         if progress is not None and progress.step is Step.PREPARING and _is_withdrawn(asked, progress):
             _refuse(draft, progress.request_id, names.WITHDRAWN, "another restore, or none, is asked for by now")
@@ -72,28 +70,15 @@ def _is_new(draft: Draft, asked: Restore) -> bool:
     """Whether a started execution is asked for a restore that has not been answered."""
     if not asked.request_id:
         return draft.status.restored_from is None  # else it is what it was forked by
+    progress = draft.status.restore  # remembers the newest answer for longer than the list of all does
+    if progress is not None and progress.request_id == asked.request_id and progress.step is Step.DONE:
+        return False
     return not draft.status.acknowledged(asked.request_id)
 
 
-def _must_read_jobs(draft: Draft) -> bool:
-    """Whether the jobs of a fork, which are in an object of its own, have to be read, as after a restart."""
-    name = _held_by(draft)
-    return draft.execution.lacks_jobs and bool(name) and name not in draft.observed.lost
-
-
-def _held_by(draft: Draft) -> str:
-    return draft.status.restored_from.configs if draft.status.restored_from else ""
-
-
-def _fetch_jobs(draft: Draft) -> None:
-    """Nothing is decided about a fork whose jobs are not known."""
-    draft.held = True
-    if _must_read_jobs(draft):
-        draft.reading = True
-        draft.after.append(FetchJobs(_held_by(draft)))
-        return
-    text = "the object that held the jobs of this fork is gone or damaged: write them into spec.jobs"
-    draft.status = replace(draft.status, reason=names.JOBS_LOST, message=text)
+def jobs_held_in(status: Status) -> str:
+    """The name of the object that holds the jobs of a fork whose spec has none; they are read after a restart."""
+    return status.restored_from.configs if status.restored_from else ""
 
 
 # --- Fork ------------------------------------------------------------------------------------------------------------
@@ -158,7 +143,7 @@ def prepare(draft: Draft) -> None:
         return
     if asked.dry_run and _is_answered(draft, asked):
         return
-    found = _sought(draft, asked)
+    found = _sought(draft, _fixed(draft, asked))
     if isinstance(found, Found) and found.origin.execution_uid != draft.identity.uid:
         text = f"{asked.source} is of execution {found.origin.execution}; a rewind goes back to an own one: fork it"
         found = NotFound(found.wanted, names.OTHER_EXECUTION, text)
@@ -166,6 +151,16 @@ def prepare(draft: Draft) -> None:
         _refuse(draft, asked.request_id, found.reason, found.message)
     elif found is not None:
         _plan_rewind(draft, asked, found)
+
+
+def _fixed(draft: Draft, asked: Restore) -> Restore:
+    """What is asked for, by its id once that is known: the latest checkpoint is soon that of the rewind itself."""
+    progress = draft.status.restore
+    if not asked.source.latest_of or progress is None or progress.origin is None:
+        return asked
+    if progress.step is not Step.PREPARING or progress.request_id != asked.request_id:
+        return asked
+    return replace(asked, source=Source(checkpoint_id=progress.origin.id, namespace=asked.source.namespace))
 
 
 def _plan_rewind(draft: Draft, asked: Restore, found: Found) -> None:
@@ -181,7 +176,8 @@ def _plan_rewind(draft: Draft, asked: Restore, found: Found) -> None:
 def _save_and_commit(draft: Draft, asked: Restore, found: Found, made: RestorePlan) -> None:
     """Wait for the checkpoint of the very state that is given up, then commit."""
     now = state_digest(draft.execution.spec_digest, replace(draft.status, jobs=draft.records))
-    undo = checkpoint_name(draft.identity.name, draft.identity.uid, Trigger.MANUAL, f"rewind {asked.request_id} {now}")
+    cause = f"rewind {asked.request_id} {draft.execution.generation} {now}"  # an edit may be undone by the next one
+    undo = checkpoint_name(draft.identity.name, draft.identity.uid, Trigger.MANUAL, cause)
     taken = draft.observed.checkpoints.get(undo)
     if taken is not None and taken.is_failed and not asked.force:
         text = f"the state before the rewind cannot be saved: {taken.ready[0]}: {taken.ready[1]}; force goes without"
@@ -314,16 +310,13 @@ def _answer(
     draft: Draft, asked: Restore, step: Step, reason: str, message: str, *, found: Found | None = None,
     made: RestorePlan | None = None, undo: str = "", target: str = "",
 ) -> None:  # fmt: skip
-    """Say in the status how far the restore has come; said again, it is left as it is."""
+    """Say in the status how far the restore has come."""
     mode = Mode.REWIND if draft.execution.status.started_at else Mode.FORK
     said = Progress(
         mode, step, draft.execution.generation, draft.now, asked.request_id, reason, message,
         found.origin if found else None, made.carried_out() if made and step is Step.DONE else made, undo, target,
     )  # fmt: skip
-    old = draft.status.restore
-    same = old is not None and replace(said, at=old.at, generation=old.generation) == old
-    said = replace(said, at=old.at) if same and old is not None else said
-    draft.status = replace(draft.status, restore=said)
+    _say(draft, said)
     if draft.held:
         draft.status = replace(draft.status, reason=reason, message=message[: names.MESSAGE_LIMIT])
     if step is Step.DONE and asked.request_id:
@@ -341,6 +334,14 @@ def _refuse(draft: Draft, request_id: str, reason: str, message: str, *, found: 
     dry = asked is not None and asked.dry_run and asked.request_id == request_id
     if not dry and not draft.status.acknowledged(request_id):
         draft.status = _acknowledged(draft, request_id, "Refused", f"{reason}: {message}")
+    _say(draft, said)
+
+
+def _say(draft: Draft, said: Progress) -> None:
+    """Say it in the status; said again, it is left as it is."""
+    old = draft.status.restore
+    if old is not None and replace(said, at=old.at, generation=old.generation) == old:
+        said = replace(said, at=old.at)
     draft.status = replace(draft.status, restore=said)
 
 

@@ -32,6 +32,7 @@ def examples(count: int) -> settings:
 WORK = ["look", "look", "look", "sync_all", "sync_all", "sync", "kubelet", "kubelet", "kubelet", "tick"]
 OPERATORS = ["stale_look", "stale_look", "crash", "crash", "restart"]
 PEOPLE = ["pause", "resume", "resume", "hold", "unhold", "cancel", "edit", "remove", "add", "request"]
+REWINDS = ["rewind", "rewind", "rewind", "checkpoint", "checkpoint", "withdraw", "slow"]
 FAULTS = ["delete_pod", "strip_pod", "evict", "delete_job", "refuse", "spoil"]
 
 
@@ -103,6 +104,20 @@ def test_invariants_hold_in_every_history(spec: Body, fails: frozenset[str], hap
     history.settle()
     assert history.finished, history.states()
     assert len(set(history.world.created)) == len(history.world.created)
+
+
+@examples(60)
+@given(spec=specs(), fails=failing, happens=steps(*WORK, *WORK, *OPERATORS, *PEOPLE, *FAULTS, *REWINDS, size=100))
+def test_invariants_hold_in_every_history_that_goes_back(
+    spec: Body, fails: frozenset[str], happens: list[Step]
+) -> None:
+    history = History(spec, fails=fails)
+    history.play(happens)
+    history.settle()
+    assert history.finished, history.states()
+    assert history.restore_phase() not in ("Preparing", "Stopping")
+    asked = history.world.spec.get("restoreFrom")
+    assert asked is None or asked.get("dryRun") or asked["requestId"] in history.answers()
 
 
 @examples(25)

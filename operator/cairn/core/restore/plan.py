@@ -145,7 +145,7 @@ class _Making:
 
     def _running(self, job: JobSpec, record: JobRecord) -> JobPlan:
         live = self.known.records.get(job.id)
-        same = live is not None and live.running and (live.attempt, live.uid) == (record.attempt, record.uid)
+        same = live is not None and live.running and live.attempt == record.attempt and record.uid in ("", live.uid)
         if self.known.adopt and same and live is not None and live.stopping is None:
             named = job.id in self.asked.rerun
             if not named and not self._upset(job) and live.definition in ("", job.digest):
