@@ -94,7 +94,7 @@ class Restores:
         copies = await self._copies(namespace, seen, id)
         if not copies:
             raise await self._not_found(namespace, wanted.source)
-        stored, damage = _chosen(copies, wanted)
+        stored, damage, warning = _chosen(copies, wanted)
         state, spec = await _beside(stored, lambda: _read(stored, damage))
         found = stored.checkpoint
         origin = Origin(
@@ -103,7 +103,7 @@ class Restores:
         known = Known() if found.execution_uid == view.key.uid else await self._since(found, state)
         return Found(
             wanted, origin, saved_of(state, found.digest, spec), state.status, state.attempts, state.spec, known,
-            "; ".join(copy.damage for copy in copies if copy.damage),
+            warning,
         )  # fmt: skip
 
     def _namespace(self, view: ExecutionView, source: Source) -> str:
@@ -277,8 +277,8 @@ def _checked(place: str, read: Callable[[], Stored]) -> _Copy:
     return _Copy(place, stored)
 
 
-def _chosen(copies: list[_Copy], wanted: Wanted) -> tuple[Stored, str]:
-    """The copy to restore from, and its damage. Raises _Refusal where one is damaged and nobody insists."""
+def _chosen(copies: list[_Copy], wanted: Wanted) -> tuple[Stored, str, str]:
+    """The copy to restore from, its damage, and all that is wrong. Raises _Refusal unless all is well or forced."""
     damaged = [copy.damage for copy in copies if copy.damage]
     readable = sorted((copy for copy in copies if copy.stored), key=lambda copy: bool(copy.damage))
     if not damaged and len({copy.stored.checkpoint.digest for copy in readable if copy.stored}) > 1:
@@ -290,7 +290,7 @@ def _chosen(copies: list[_Copy], wanted: Wanted) -> tuple[Stored, str]:
     if damaged and not wanted.force:
         way = "what can be read of it may be wrong" if best.damage else f"the {best.place} is intact"
         raise _Refusal(names.CHECKPOINT_DAMAGED, f"{said}; {way}: force restores it all the same")
-    return readable[0].stored, best.damage
+    return readable[0].stored, best.damage, said
 
 
 def _read(stored: Stored, damage: str) -> tuple[CheckpointState, ExecutionSpec | None]:

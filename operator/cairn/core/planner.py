@@ -41,10 +41,11 @@ def plan(execution: Execution, observed: Observed, *, now: datetime, shape: Shap
         return _without_jobs(execution, observed, now)
     draft = _begin(execution, execution.spec, shape or Shape(execution.spec), observed, now)
     restoring.begin(draft)
-    if draft.held and draft.status.restore is None:
+    if draft.held and draft.status.restore is None and not draft.status.finished:
         return Plan(execution.status, after=tuple(draft.after))  # it is being read: nothing to tell yet
     if draft.held:
         _show_pause(draft)
+        _expire(draft)
     else:
         _advance(draft)
     ignored = () if draft.held else _ignored_edits(draft)

@@ -29,8 +29,8 @@ from cairn.core.restore import packs, records
 from cairn.core.restore.plan import Known, plan
 from cairn.core.restore.progress import UNDER_WAY, Fork, Mode, Progress, RestoredFrom, RestorePlan, Step
 from cairn.core.restore.source import Found, NotFound, Wanted
-from cairn.core.spec import Restore, Source
-from cairn.core.status import Acknowledged, Phase, Status, Stopping
+from cairn.core.spec import Cancel, Restore, Source
+from cairn.core.status import Acknowledged, CancelState, Phase, Status, Stopping
 
 _PROBLEMS_TOLD = 2000  # characters
 # A fork waits for these to change; and what was withdrawn is no answer to what is asked for instead.
@@ -69,11 +69,22 @@ def _is_withdrawn(asked: Restore | None, progress: Progress) -> bool:
 def _is_new(draft: Draft, asked: Restore) -> bool:
     """Whether a started execution is asked for a restore that has not been answered."""
     if not asked.request_id:
-        return draft.status.restored_from is None  # else it is what it was forked by
+        return not _is_its_own(asked.source, draft.status.restored_from)
     progress = draft.status.restore  # remembers the newest answer for longer than the list of all does
     if progress is not None and progress.request_id == asked.request_id and progress.step is Step.DONE:
         return False
     return not draft.status.acknowledged(asked.request_id)
+
+
+def _is_its_own(source: Source, restored: RestoredFrom | None) -> bool:
+    """Whether this is what the execution was forked by: that has had its answer."""
+    if restored is None:
+        return False
+    pairs = {
+        source.checkpoint_name: restored.origin.name, source.checkpoint_id: restored.origin.id,
+        source.latest_of: restored.origin.execution,
+    }  # fmt: skip
+    return any(asked and asked == of for asked, of in pairs.items())
 
 
 def jobs_held_in(status: Status) -> str:
@@ -86,6 +97,9 @@ def jobs_held_in(status: Status) -> str:
 
 def _fork(draft: Draft, asked: Restore) -> None:
     """Begin the execution from the checkpoint, or say why not."""
+    if draft.spec.cancel is not None:
+        _cancel_fork(draft, draft.spec.cancel)
+        return
     if _is_answered(draft, asked):
         return
     found = _sought(draft, asked)
@@ -101,6 +115,18 @@ def _fork(draft: Draft, asked: Restore) -> None:
         _answer(draft, asked, Step.PLANNED, names.DRY_RUN, made.describe(), found=found, made=made)
     else:
         _begin_fork(draft, asked, found, made)
+
+
+def _cancel_fork(draft: Draft, cancel: Cancel) -> None:
+    """A fork that is cancelled before it has begun ends there."""
+    if draft.status.finished:
+        return
+    state = CancelState(cancel.request_id, cancel.reason, draft.now)
+    answer = Acknowledged(cancel.request_id, "Cancel", draft.now, message=cancel.reason[: names.MESSAGE_LIMIT])
+    draft.status = replace(
+        draft.status, phase=Phase.CANCELLED, finished_at=draft.now, cancel=state, reason=names.CANCELLED,
+        message="cancelled before it had begun", requests=(*draft.status.requests, answer), pause=None,
+    )  # fmt: skip
 
 
 def _begin_fork(draft: Draft, asked: Restore, found: Found, made: RestorePlan) -> None:

@@ -223,8 +223,8 @@ async def test_a_large_one_is_read_beside_the_loop(monkeypatch: pytest.MonkeyPat
 @pytest.mark.parametrize(
     ("source", "said"),
     [
-        param(BEFORE, "there is no checkpoint before that can be read in namespace default", id="by name"),
-        param({"checkpoint_id": "checkpoint_1"}, "there is no checkpoint checkpoint_1 that", id="by id"),
+        param(BEFORE, "there is no checkpoint before in namespace default", id="by name"),
+        param({"checkpoint_id": "checkpoint_1"}, "there is no checkpoint checkpoint_1 in namespace", id="by id"),
         param({"latest_of": "run"}, "execution run in namespace default has no checkpoint that is", id="the newest"),
     ],
 )

@@ -386,9 +386,14 @@ def test_a_pause_that_ends_in_the_moment_of_the_beginning_still_ends() -> None:
     assert SetPaused(False) in made.after
 
 
-def test_a_fork_that_is_cancelled_by_then_begins_and_is_cancelled() -> None:
-    made = planned(fork(spec_cancel=Cancel("c1")), restore=found(KEPT, JobRecord("b")))
-    assert (states(made), made.status.phase) == ({"a": "Completed", "b": "Skipped"}, Phase.CANCELLED)
+def test_a_fork_that_is_cancelled_while_it_waits_ends_there() -> None:
+    before = fork(spec_cancel=Cancel("c1", "never mind"), spec_ttl_seconds_after_finished=10)
+    made = planned(before, restore=found(KEPT, JobRecord("b")))
+    assert (made.status.phase, made.status.jobs, made.before) == (Phase.CANCELLED, {}, ())
+    assert [(a.id, a.outcome, a.message) for a in made.status.requests] == [("c1", "Done", "never mind")]
+    ended = applied(before, made)
+    assert planned(ended, restore=found(KEPT, JobRecord("b"))).idle
+    assert of_kind(planned(ended, now=after(11)), DeleteExecution)
 
 
 # --- A fork: its jobs come from the checkpoint -----------------------------------------------------------------------
@@ -689,6 +694,15 @@ def test_what_a_fork_was_begun_with_is_no_rewind(request_id: str) -> None:
     assert (step(made), of_kind(made, TakeCheckpoint)) == ((Step.DONE, names.FORKED), [])
 
 
+def test_a_source_that_is_not_what_it_was_forked_by_needs_a_request_id() -> None:
+    """Silence would be taken for a rewind that has taken place: the condition Restored is True already."""
+    before = fork()
+    began = applied(before, planned(before, restore=found(KEPT, JobRecord("b"))))
+    ask = Restore(Source(checkpoint_name="another"))
+    made = planned(edited(began, ask), kube_job("b"), kube_pod("b"))
+    assert (step(made), condition(made)[0]) == ((Step.REFUSED, names.REQUEST_ID_MISSING), False)
+
+
 def test_a_fork_goes_back_to_a_checkpoint_of_its_own() -> None:
     before = fork()
     began = applied(before, planned(before, restore=found(KEPT, JobRecord("b"))))
@@ -985,7 +999,7 @@ def test_after_a_restart_the_jobs_of_a_fork_are_read_before_a_committed_rewind_g
     made = planned(without_jobs(stored), *now)
     assert (made.after, made.urgency) == ((FetchJobs("configs"),), Urgency.NONE)
     lost = planned(without_jobs(stored), *now, lost=frozenset({"configs"}))
-    assert step(lost)[0] is Step.DONE, "without them it completes all the same"
+    assert (step(lost)[0], lost.status.reason) == (Step.STOPPING, names.JOBS_LOST)
     assert planned(stored, *now).status.jobs["a"].state is JobState.PENDING
 
 

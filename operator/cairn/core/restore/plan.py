@@ -68,7 +68,7 @@ def plan(saved: Saved, target: ExecutionSpec, asked: Restore, known: Known, shap
     gone = [making.removed(r) for r in saved.records.values() if r.id not in shape.jobs]
     jobs = (*(making.decided[job.id] for job in target.jobs), *gone)
     making.check_words()
-    said = [saved.id, saved.digest, [[j.id, j.verdict, j.reason] for j in jobs]]
+    said = [saved.id, saved.digest, sorted([j.id, j.verdict, j.reason] for j in jobs)]
     return RestorePlan.of(jobs, digest_of(canonical(said)), tuple(making.problems))
 
 

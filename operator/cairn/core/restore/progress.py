@@ -73,7 +73,7 @@ class RestorePlan:
     """What a restore does, job by job, before anything is touched."""
 
     jobs: tuple[JobPlan, ...]
-    digest: str  # SHA-256 over the checkpoint, and verdict and reason of each job
+    digest: str  # SHA-256 over the checkpoint, and verdict and reason of each job, in whatever order
     problems: tuple[Problem, ...] = ()
     counts: Mapping[Verdict, int] = field(default_factory=dict)  # of all jobs, those that are not listed included
     kept_seconds: int = 0  # of work
@@ -168,7 +168,7 @@ def _job_to_wire(job: JobPlan) -> dict[str, Any]:
     worked = job.verdict in (Verdict.KEEP, Verdict.RERUN)
     return _filled(
         {"id": job.id, "action": job.verdict.value, "reason": job.reason, "message": job.message,
-         "seconds": job.seconds if worked else None, "replay": job.replay}
+         "seconds": job.seconds if job.seconds or worked else None, "replay": job.replay}
     )  # fmt: skip
 
 

@@ -102,7 +102,8 @@ def check_end(history: History, alone: History, spec: Body) -> None:
 
 def ends(world: World) -> dict[str, tuple[str, str]]:
     """The state of every job, and the digest of what it has handed out."""
-    return {r["id"]: (r["state"], r.get("result", "") if r["state"] == "Completed" else "") for r in world.status["jobs"]}
+    records = world.status["jobs"]
+    return {r["id"]: (r["state"], r.get("result", "") if r["state"] == "Completed" else "") for r in records}
 
 
 def give_words(history: History, request: str = "") -> None:
