@@ -181,8 +181,9 @@ class Processes:
                 os.kill(pid, number)
 
         def gone() -> bool:
-            procfs.reap(identity.pid)
-            return not procfs.group_members(identity, self._mark)
+            left = procfs.group_members(identity, self._mark)
+            procfs.reap(identity.pid)  # afterwards: else one that dies in between stays, and its pid looks alive
+            return not left
 
         return wait_until(gone, patience)
 

@@ -41,9 +41,6 @@ class Database:
         """Start it again, where it was."""
         record = self._processes.record(_NAME)
         assert record is not None
-        # The one before was killed, and is known to be dead; until whoever inherited it has taken note of that,
-        # Postgres would take the process that its lock file names for a living one.
-        (self._home() / "data" / "postmaster.pid").unlink(missing_ok=True)
         self._start(record.part)
 
     def stop(self) -> None:
