@@ -162,6 +162,62 @@ def test_a_crash_after_any_effect_of_a_rewind_leads_to_the_same_end(stand: Calla
         raise AssertionError("there is no end of effects")
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        pytest.param(lambda spec: spec.pop("restoreFrom"), id="withdrawn"),
+        pytest.param(lambda spec: spec.update(restoreFrom={"checkpointName": "none", "requestId": "r2"}), id="another"),
+        pytest.param(lambda spec: spec["restoreFrom"].update(rerun=["a"]), id="another word"),
+        pytest.param(lambda spec: spec["restoreFrom"].update(dryRun=True), id="a dry run"),
+        pytest.param(lambda spec: spec.update(paused=True), id="a pause"),
+        pytest.param(lambda spec: spec.update(hold=["a"]), id="a hold"),
+        pytest.param(lambda spec: spec.update(cancel={"requestId": "enough"}), id="a cancel"),
+        pytest.param(lambda spec: spec["jobs"].pop(), id="a job is taken out"),
+        pytest.param(lambda spec: spec["jobs"][1].update(image="y"), id="a job is changed"),
+        pytest.param(lambda spec: spec.update(requests=[{"id": "r2", "type": "Skip", "job": "c"}]), id="a request"),
+    ],
+)
+def test_what_is_committed_is_done_whatever_is_asked_for_meanwhile(change: Callable[[Body], None]) -> None:
+    history = running()
+    ask(history, "first", "back")
+    looked(history)
+    assert history.restore_phase() == "Stopping"
+    history.world.edit(change)
+    looked(history)
+    assert history.restore_phase() == "Stopping"
+    for restarted in history.operators:
+        restarted.restart()
+    history.settle()
+    assert history.answers()["back"] == "Done"
+    assert history.world.status["epoch"] == 1
+    assert history.finished
+
+
+@pytest.mark.parametrize(
+    ("change", "outcome"),
+    [
+        pytest.param(lambda spec: spec.pop("restoreFrom"), "Refused", id="withdrawn"),
+        pytest.param(lambda spec: spec.update(cancel={"requestId": "enough"}), "Refused", id="a cancel"),
+        pytest.param(lambda spec: spec["restoreFrom"].update(requestId="r2"), "Refused", id="another"),
+        pytest.param(lambda spec: spec.update(paused=True), "Done", id="a pause"),
+        pytest.param(lambda spec: spec["jobs"].pop(), "Done", id="a job is taken out"),
+    ],
+)
+def test_nothing_has_changed_while_a_rewind_is_prepared(change: Callable[[Body], None], outcome: str) -> None:
+    history = running()
+    before = records(history)
+    ask(history, "first", "back")
+    operator = history.operators[0]
+    operator.hear_all()
+    operator.look()
+    operator.look(effects=1)
+    assert history.restore_phase() == "Preparing"
+    assert records(history) == before
+    history.world.edit(change)
+    history.settle()
+    assert history.answers()["back"] == outcome
+
+
 def crashed(history: History, at: int) -> bool:
     """The rewind is carried out by one operator, which is killed after so many effects; whether it was."""
     operator, left = history.operators[0], at
@@ -179,6 +235,20 @@ def crashed(history: History, at: int) -> bool:
         if history.answers().get("back") == "Done":
             return False
     raise AssertionError("the rewind was not carried out")
+
+
+def test_numbers_go_on_whatever_course_is_gone_back_to() -> None:
+    history = advanced(begun(), 1)
+    take(history, "second")
+    history.settle()
+    gone_back(history, "second", "back", rerun=["a"])
+    history.settle()
+    gone_back(history, "second", "again")
+    record = next(r for r in history.world.status["jobs"] if r["id"] == "a")
+    assert (record["state"], record["attempt"], record["used"]) == ("Completed", 1, 2)
+    gone_back(history, "first", "whole")
+    history.settle()
+    assert records(history)["a"]["attempt"] == 3
 
 
 # --- What went wrong once --------------------------------------------------------------------------------------------

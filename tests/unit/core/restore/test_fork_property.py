@@ -22,7 +22,8 @@ EXAMPLES = settings(
     deadline=None, derandomize=True, database=None, max_examples=40 * FACTOR,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large], phases=[Phase.generate, Phase.shrink],
 )  # fmt: skip
-HAPPENS = ["look", "look", "look", "sync_all", "sync_all", "work", "work", "tick", "stale_look", "crash", "restart"]
+HAPPENS = ["look", "look", "look", "sync_all", "sync_all", "work", "work", "tick", "stale_look", "crash", "restart",
+           "pause", "resume"]  # fmt: skip
 WORDS = {"UnsafeRerun": "rerun", "ConfirmationNeeded": "confirm"}
 
 
@@ -102,7 +103,8 @@ def check_end(history: History, alone: History, spec: Body) -> None:
 
 def ends(world: World) -> dict[str, tuple[str, str]]:
     """The state of every job, and the digest of what it has handed out."""
-    return {r["id"]: (r["state"], r.get("result", "") if r["state"] == "Completed" else "") for r in world.status["jobs"]}
+    results = {r["id"]: r.get("result", "") if r["state"] == "Completed" else "" for r in world.status["jobs"]}
+    return {r["id"]: (r["state"], results[r["id"]]) for r in world.status["jobs"]}
 
 
 def give_words(history: History, request: str = "") -> None:
@@ -203,15 +205,8 @@ def test_a_rewind_comes_to_the_end_of_a_run_that_is_left_alone(
     assert set(history.answers().values()) <= {"Done", "Refused"}
     assert history.world.status["epoch"] == 1, history.world.status["restore"]
     check_end(history, alone, spec)
-    ran_again = {name for name, attempts in by_job(history).items() if len(attempts) > 1}
-    asked = history.world.spec["restoreFrom"]
-    retried = {j["id"] for j in spec["jobs"] if j["retry"]["limit"] and j["id"] in fails}
-    check_words(spec, asked, ran(history), ran_again - retried)
-
-
-def by_job(history: History) -> dict[str, set[int]]:
-    """The attempts of each job whose container has started."""
-    found: dict[str, set[int]] = {}
-    for name, attempt in history.world.started:
-        found.setdefault(name, set()).add(attempt)
-    return found
+    given_up = history.world.given_up[0]
+    ran_before = {name for name, attempt in history.world.started if attempt <= given_up[name]}
+    ran_again = {name for name, attempt in history.world.started if attempt > given_up[name]}
+    retried = {j["id"] for j in spec["jobs"] if j["retry"]["limit"] and j["id"] in fails}  # of an attempt that went on
+    check_words(spec, history.world.spec["restoreFrom"], ran_before, ran_again - retried)
