@@ -73,6 +73,16 @@ def cancelled() -> History:
     return settled(history)
 
 
+def timed_out() -> History:
+    history = begun()
+    history.world.edit(lambda spec: spec.update(timeoutSeconds=30))
+    history.do_tick(3)
+    history.do_tick(3)
+    settled(history)
+    assert history.world.status["reason"] == "TimedOut"
+    return history
+
+
 def paused() -> History:
     history = advanced(begun(), 1)
     history.world.edit(lambda spec: spec.update(paused=True))
@@ -113,7 +123,7 @@ def gone_back(history: History, name: str, request: str, **more: Any) -> History
     raise AssertionError(f"{request} was not done: {history.world.status['restore']}")
 
 
-@pytest.mark.parametrize("stand", [succeeded, failed, cancelled, paused])
+@pytest.mark.parametrize("stand", [succeeded, failed, cancelled, timed_out, paused])
 def test_a_rewind_of_a_rewind_is_the_original(stand: Callable[[], History]) -> None:
     history = stand()
     before = records(history)
@@ -142,7 +152,7 @@ def test_a_rewind_of_a_rewind_runs_again_what_had_to_be_stopped() -> None:
     assert history.states() == {"a": "Completed", "b": "Completed", "c": "Completed"}
 
 
-@pytest.mark.parametrize("stand", [succeeded, failed, cancelled, paused, running])
+@pytest.mark.parametrize("stand", [succeeded, failed, cancelled, timed_out, paused, running])
 def test_a_crash_after_any_effect_of_a_rewind_leads_to_the_same_end(stand: Callable[[], History]) -> None:
     whole = stand()
     ask(whole, "first", "back")

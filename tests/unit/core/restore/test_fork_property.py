@@ -9,6 +9,7 @@ import os
 from hashlib import sha256
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
@@ -19,11 +20,11 @@ Body = dict[str, Any]
 
 FACTOR = int(os.environ.get("CAIRN_EXAMPLES_FACTOR", "1"))
 EXAMPLES = settings(
-    deadline=None, derandomize=True, database=None, max_examples=40 * FACTOR,
+    deadline=None, derandomize=True, database=None, max_examples=30 * FACTOR,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large], phases=[Phase.generate, Phase.shrink],
 )  # fmt: skip
-HAPPENS = ["look", "look", "look", "sync_all", "sync_all", "work", "work", "tick", "stale_look", "crash", "restart",
-           "pause", "resume"]  # fmt: skip
+HAPPENS = ["look", "look", "look", "sync_all", "sync_all", "work", "work", "work", "work", "tick", "stale_look",
+           "crash", "restart", "pause", "resume"]  # fmt: skip
 WORDS = {"UnsafeRerun": "rerun", "ConfirmationNeeded": "confirm"}
 
 
@@ -61,7 +62,7 @@ def _job(draw: st.DrawFn, index: int) -> Body:
 
 
 failing = st.frozensets(st.sampled_from([f"j{i}" for i in range(12)]), max_size=3)
-happens = st.lists(st.tuples(st.sampled_from(HAPPENS), st.integers(0, 1023)), min_size=5, max_size=50)
+happens = st.lists(st.tuples(st.sampled_from(HAPPENS), st.integers(0, 1023)), min_size=12, max_size=60)
 steps_on = st.lists(st.tuples(st.sampled_from(HAPPENS), st.integers(0, 1023)), max_size=25)
 origin_is = st.sampled_from(["known", "finished", "gone"])
 
@@ -182,6 +183,31 @@ def kept(history: History) -> set[str]:
         if record["state"] != "Completed" or name in named or again & set(jobs[name]["dependsOn"]):
             again.add(name)
     return jobs.keys() - again
+
+
+@pytest.mark.parametrize("borrows", [False, True])
+def test_whoever_goes_on_with_a_fork_finds_what_it_has_kept(borrows: bool) -> None:
+    jobs = [{"id": "j0", "image": "x", "dependsOn": []},
+            {"id": "j1", "image": "x", "dependsOn": ["j0"], "when": "jobs['j0'].outputs.v >= 0"}]  # fmt: skip
+    first = new({"jobs": jobs, "hold": ["j1"], "paused": False}, frozenset())
+    first.settle(resumed=False)
+    first.operators[0].take("here")
+    first.world.deleted = True
+
+    written = {"restoreFrom": {"checkpointName": "here"}} | ({} if borrows else {"jobs": jobs})
+    fork = History(written, program=function_of_inputs, origins=[first.world])
+    operator = fork.operators[0]
+    for effects in range(1, 6):  # killed after each in turn, until the fork has begun
+        if "startedAt" not in fork.world.status:
+            operator.look()
+            operator.look(effects=effects)
+    assert fork.states()["j0"] == "Completed"
+    first.world.checkpoints.clear()
+    for each in fork.operators:
+        each.restart()
+    fork.settle()
+    assert fork.states() == {"j0": "Completed", "j1": "Completed"}
+    assert fork.world.started == [("j1", 1)]
 
 
 @EXAMPLES
