@@ -127,6 +127,8 @@ def _check_swap(old: Wire, new: Wire, saved: Mapping[str, Wire], pods: set[tuple
         else:
             require(not record.get("attempt"), f"{name} was to begin anew, and became {record}")
             require(record["state"] == "Pending" or record.get("reason") == "Removed", f"{name} became {record}")
+    left = {"cancel", "timedOutAt", "finishedAt"} & new.keys()
+    require(not left and new["phase"] == "Running", f"{new['phase']} after a rewind, with {sorted(left)}")
     running = {(name, r["attempt"]) for name, r in after.items() if r["state"] == "Running"}
     require(pods <= running, f"{sorted(pods - running)} still run after a rewind")
 

@@ -127,7 +127,8 @@ def levels(jobs: Wire) -> dict[str, int]:
 def check_paused(status: Wire, settled: set[tuple[str, int]]) -> None:
     """`Paused` is stored once every attempt is settled: held, or ended."""
     if status.get("pause", {}).get("phase") == "Paused":
-        open_ = [r["id"] for r in status["jobs"] if r["state"] == "Running" and (r["id"], r["attempt"]) not in settled]
+        running = [r for r in status.get("jobs", ()) if r["state"] == "Running"]
+        open_ = [r["id"] for r in running if (r["id"], r["attempt"]) not in settled]
         require(not open_, f"invariant 1: Paused, but {open_} have not been settled")
 
 

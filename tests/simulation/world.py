@@ -135,6 +135,7 @@ class World:
         self.slow_reads = 0  # how many looks later the next answers come that are read beside the loop
         self.created: set[str] = set()  # names of Kubernetes Jobs, ever
         self.started: list[tuple[str, int]] = []  # containers, by job and attempt
+        self.given_up: list[dict[str, int]] = []  # at each rewind, the highest attempt of every job up to there
         self.refusals = 0
         self.rejections = 0
         self.rejected: set[str] = set()  # what is wrong stays wrong, whoever sends it
@@ -206,6 +207,8 @@ class World:
             rules.check_decided(self._kept(status), status)
         rules.check_critical(self.whole_spec, self.status, status, self.checkpoints.values())
         rules.check_paused(status, self._settled())
+        if restores.goes_back(self.status, status):
+            self.given_up.append({r["id"]: rules.last_of(r) for r in status["jobs"]})
         self.status = copied(status)
         self._tell_execution()
         return self.execution_version
@@ -306,7 +309,8 @@ class World:
         rules.check_checkpoint(self.status, name)
         if name not in self.checkpoints:
             body = copied(manifest)
-            body["metadata"] |= {"uid": f"checkpoint-{next(self._serial)}", "creationTimestamp": format_time(self.now)}
+            uid = f"{self.name}-checkpoint-{next(self._serial)}"
+            body["metadata"] |= {"uid": uid, "creationTimestamp": format_time(self.now)}
             self.checkpoints[name] = body
             self._tell_checkpoint(body)
         return copied(self.checkpoints[name])
@@ -315,7 +319,7 @@ class World:
         """A Checkpoint object, of this execution or of one whose checkpoints can be seen."""
         for world in (self, *self.origins):
             if name in world.checkpoints:
-                return copied(world.checkpoints[name])  # type: ignore[no-any-return]
+                return copied(world.checkpoints[name])
         raise Gone("no such Checkpoint", status=404)
 
     def settle_checkpoint(self, name: str, version: str, status: Body) -> Body:

@@ -73,6 +73,16 @@ def cancelled() -> History:
     return settled(history)
 
 
+def timed_out() -> History:
+    history = begun()
+    history.world.edit(lambda spec: spec.update(timeoutSeconds=30))
+    history.do_tick(3)
+    history.do_tick(3)
+    settled(history)
+    assert history.world.status["reason"] == "TimedOut"
+    return history
+
+
 def paused() -> History:
     history = advanced(begun(), 1)
     history.world.edit(lambda spec: spec.update(paused=True))
@@ -113,7 +123,7 @@ def gone_back(history: History, name: str, request: str, **more: Any) -> History
     raise AssertionError(f"{request} was not done: {history.world.status['restore']}")
 
 
-@pytest.mark.parametrize("stand", [succeeded, failed, cancelled, paused])
+@pytest.mark.parametrize("stand", [succeeded, failed, cancelled, timed_out, paused])
 def test_a_rewind_of_a_rewind_is_the_original(stand: Callable[[], History]) -> None:
     history = stand()
     before = records(history)
@@ -142,7 +152,7 @@ def test_a_rewind_of_a_rewind_runs_again_what_had_to_be_stopped() -> None:
     assert history.states() == {"a": "Completed", "b": "Completed", "c": "Completed"}
 
 
-@pytest.mark.parametrize("stand", [succeeded, failed, cancelled, paused, running])
+@pytest.mark.parametrize("stand", [succeeded, failed, cancelled, timed_out, paused, running])
 def test_a_crash_after_any_effect_of_a_rewind_leads_to_the_same_end(stand: Callable[[], History]) -> None:
     whole = stand()
     ask(whole, "first", "back")
@@ -162,6 +172,62 @@ def test_a_crash_after_any_effect_of_a_rewind_leads_to_the_same_end(stand: Calla
         raise AssertionError("there is no end of effects")
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        pytest.param(lambda spec: spec.pop("restoreFrom"), id="withdrawn"),
+        pytest.param(lambda spec: spec.update(restoreFrom={"checkpointName": "none", "requestId": "r2"}), id="another"),
+        pytest.param(lambda spec: spec["restoreFrom"].update(rerun=["a"]), id="another word"),
+        pytest.param(lambda spec: spec["restoreFrom"].update(dryRun=True), id="a dry run"),
+        pytest.param(lambda spec: spec.update(paused=True), id="a pause"),
+        pytest.param(lambda spec: spec.update(hold=["a"]), id="a hold"),
+        pytest.param(lambda spec: spec.update(cancel={"requestId": "enough"}), id="a cancel"),
+        pytest.param(lambda spec: spec["jobs"].pop(), id="a job is taken out"),
+        pytest.param(lambda spec: spec["jobs"][1].update(image="y"), id="a job is changed"),
+        pytest.param(lambda spec: spec.update(requests=[{"id": "r2", "type": "Skip", "job": "c"}]), id="a request"),
+    ],
+)
+def test_what_is_committed_is_done_whatever_is_asked_for_meanwhile(change: Callable[[Body], None]) -> None:
+    history = running()
+    ask(history, "first", "back")
+    looked(history)
+    assert history.restore_phase() == "Stopping"
+    history.world.edit(change)
+    looked(history)
+    assert history.restore_phase() == "Stopping"
+    for restarted in history.operators:
+        restarted.restart()
+    history.settle()
+    assert history.answers()["back"] == "Done"
+    assert history.world.status["epoch"] == 1
+    assert history.finished
+
+
+@pytest.mark.parametrize(
+    ("change", "outcome"),
+    [
+        pytest.param(lambda spec: spec.pop("restoreFrom"), "Refused", id="withdrawn"),
+        pytest.param(lambda spec: spec.update(cancel={"requestId": "enough"}), "Refused", id="a cancel"),
+        pytest.param(lambda spec: spec["restoreFrom"].update(requestId="r2"), "Refused", id="another"),
+        pytest.param(lambda spec: spec.update(paused=True), "Done", id="a pause"),
+        pytest.param(lambda spec: spec["jobs"].pop(), "Done", id="a job is taken out"),
+    ],
+)
+def test_nothing_has_changed_while_a_rewind_is_prepared(change: Callable[[Body], None], outcome: str) -> None:
+    history = running()
+    before = records(history)
+    ask(history, "first", "back")
+    operator = history.operators[0]
+    operator.hear_all()
+    operator.look()
+    operator.look(effects=1)
+    assert history.restore_phase() == "Preparing"
+    assert records(history) == before
+    history.world.edit(change)
+    history.settle()
+    assert history.answers()["back"] == outcome
+
+
 def crashed(history: History, at: int) -> bool:
     """The rewind is carried out by one operator, which is killed after so many effects; whether it was."""
     operator, left = history.operators[0], at
@@ -179,6 +245,20 @@ def crashed(history: History, at: int) -> bool:
         if history.answers().get("back") == "Done":
             return False
     raise AssertionError("the rewind was not carried out")
+
+
+def test_numbers_go_on_whatever_course_is_gone_back_to() -> None:
+    history = advanced(begun(), 1)
+    take(history, "second")
+    history.settle()
+    gone_back(history, "second", "back", rerun=["a"])
+    history.settle()
+    gone_back(history, "second", "again")
+    record = next(r for r in history.world.status["jobs"] if r["id"] == "a")
+    assert (record["state"], record["attempt"], record["used"]) == ("Completed", 1, 2)
+    gone_back(history, "first", "whole")
+    history.settle()
+    assert records(history)["a"]["attempt"] == 3
 
 
 # --- What went wrong once --------------------------------------------------------------------------------------------
