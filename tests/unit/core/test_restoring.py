@@ -712,6 +712,24 @@ def test_a_fork_goes_back_to_a_checkpoint_of_its_own() -> None:
     assert step(elsewhere) == (Step.REFUSED, names.OTHER_EXECUTION), "not to one of what it was forked from"
 
 
+def test_the_latest_checkpoint_of_a_dry_run_is_looked_for_again_by_the_real_one() -> None:
+    """Only once a rewind is being prepared is it fixed, since the next one is the one before the rewind itself."""
+    latest = Source(latest_of="sample")
+    before = rewinding(*BOTH_DONE, ask=asked(source=latest, request_id="r1", dry_run=True))
+    ask = asked(source=latest, request_id="r1")
+    made = planned(before, restore=back_to(done("a"), JobRecord("b"), ask=ask))
+    assert step(made)[0] is Step.PLANNED
+    real = planned(edited(applied(before, made), ask))
+    assert of_kind(real, FetchCheckpoint) == [FetchCheckpoint(ask)]
+
+
+def test_what_a_finished_fork_came_to_is_told_also_when_its_jobs_are_lost() -> None:
+    restored = RestoredFrom(Mode.FORK, ELSEWHERE, OLD, 0, configs="configs")
+    over = {"status_phase": Phase.SUCCEEDED, "status_finished_at": EARLIER, "status_reason": names.ALL_JOBS_DONE}
+    before = rewinding(*BOTH_DONE, ask=asked(), borrows_jobs=True, status_restored_from=restored, **over)
+    assert planned(without_jobs(before), lost=frozenset({"configs"})).status.reason == names.ALL_JOBS_DONE
+
+
 def test_a_dry_run_of_a_rewind_tells_the_plan_and_answers_nothing() -> None:
     ask = asked(request_id="r1", dry_run=True)
     before = rewinding(done("a"), done("b"), ask=ask)
