@@ -106,8 +106,8 @@ def test_invariants_hold_in_every_history(spec: Body, fails: frozenset[str], hap
     assert len(set(history.world.created)) == len(history.world.created)
 
 
-@examples(60)
-@given(spec=specs(), fails=failing, happens=steps(*WORK, *WORK, *OPERATORS, *PEOPLE, *FAULTS, *REWINDS, size=100))
+@examples(100)
+@given(spec=specs(), fails=failing, happens=steps(*WORK, *WORK, *OPERATORS, *PEOPLE, *FAULTS, *REWINDS, size=120))
 def test_invariants_hold_in_every_history_that_goes_back(
     spec: Body, fails: frozenset[str], happens: list[Step]
 ) -> None:

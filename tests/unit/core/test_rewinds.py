@@ -247,6 +247,15 @@ def crashed(history: History, at: int) -> bool:
     raise AssertionError("the rewind was not carried out")
 
 
+def test_what_depends_on_what_runs_again_runs_again() -> None:
+    history = settled(begun())
+    take(history, "whole")
+    gone_back(history, "whole", "back", rerun=["b"])
+    assert {name: r["state"] for name, r in records(history).items()} == {
+        "a": "Completed", "b": "Pending", "c": "Pending"
+    }  # fmt: skip
+
+
 def test_numbers_go_on_whatever_course_is_gone_back_to() -> None:
     history = advanced(begun(), 1)
     take(history, "second")
