@@ -456,7 +456,7 @@ def test_columns_of_an_execution(api: Api) -> None:
     assert head.split() == ["NAME", "PHASE", "PAUSE", "PROGRESS", "RUNNING", "FAILED", "AGE"]
     assert row.split()[:6] == ["x", "Running", "Draining", "3/7", "2", "1"]
     wide = api.run("get", "dagx", "-o", "wide").stdout.splitlines()
-    assert wide[0].split()[7:] == ["COMPLETED", "SKIPPED", "REASON", "STARTED", "FINISHED", "MESSAGE"]
+    assert wide[0].split()[7:] == ["COMPLETED", "SKIPPED", "REASON", "STARTED", "FINISHED", "FROM", "MESSAGE"]
     assert "waits for cpu" in wide[1]
 
 

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from cairn.app.checkpoints.archive import Archive
 from cairn.app.checkpoints.taking import Cut, cut
+from cairn.app.executions import ExecutionView
 from cairn.app.restores import Restores
-from cairn.app.views import ExecutionView, Views
+from cairn.app.views import Views
 from cairn.config import Settings
 from cairn.core.checkpoint import objects, serializer
 from cairn.core.checkpoint.state import CheckpointState, Label

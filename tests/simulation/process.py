@@ -6,7 +6,8 @@ from datetime import timedelta
 
 from cairn import names
 from cairn.app.checkpoints.taking import label_of
-from cairn.app.views import Borrowed, ExecutionView, Views, origin_of
+from cairn.app.executions import Borrowed, ExecutionView, origin_of
+from cairn.app.views import Views
 from cairn.core.actions import (
     Action,
     DeleteExecution,

@@ -15,10 +15,11 @@ from cairn.app.checkpoints.outbox import Outbox
 from cairn.app.checkpoints.sweeper import Sweeper
 from cairn.app.checkpoints.views import Lane
 from cairn.app.events import EventWriter
+from cairn.app.executions import Key
 from cairn.app.queue import WorkQueue
 from cairn.app.reconcile import Reconciler
 from cairn.app.restores import Restores
-from cairn.app.views import Key, Views
+from cairn.app.views import Views
 from cairn.config import Settings, home_of
 from cairn.ports import Clock, Cluster, Rows
 

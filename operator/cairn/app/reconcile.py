@@ -17,9 +17,11 @@ from typing import Any, assert_never
 from cairn import names
 from cairn.app.checkpoints.archive import Archive
 from cairn.app.events import EventWriter
-from cairn.app.logs import keep_log_tail, read_outputs
+from cairn.app.executions import ExecutionView, Key
+from cairn.app.finder import Finder
+from cairn.app.logs import keep_log_tail
 from cairn.app.restores import Restores
-from cairn.app.views import Borrowed, ExecutionView, Key, Views, origin_of
+from cairn.app.views import Views
 from cairn.core.actions import (
     Action,
     DeleteExecution,
@@ -42,12 +44,10 @@ from cairn.core.actions import (
     TakeCheckpoint,
     Urgency,
 )
-from cairn.core.observed import Explanation, LogRead, Refusal
-from cairn.core.outputs import Outputs, OutputsError
+from cairn.core.observed import Refusal
 from cairn.core.planner import plan as make_plan
 from cairn.core.restore import packs
-from cairn.core.restore.source import Found
-from cairn.errors import AlreadyExists, ApiError, Conflict, DamagedPayload, Gone, Refused, Rejected
+from cairn.errors import AlreadyExists, ApiError, Conflict, Gone, Refused, Rejected
 from cairn.ports import Clock, Cluster
 
 logger = logging.getLogger(__name__)
@@ -57,7 +57,6 @@ CALLS_AT_ONCE = 32
 LOG_TAILS_AT_ONCE = 4
 REFUSED_AGAIN_FIRST = timedelta(seconds=1)
 REFUSED_AGAIN_MOST = timedelta(seconds=30)
-LOG_AGAIN = timedelta(seconds=2)
 AFTER_ERROR = 1.0  # seconds: what is still wanted is not tried again sooner
 
 
@@ -72,7 +71,7 @@ class Reconciler:
         self._clock = clock
         self._events = events
         self._archive = archive
-        self._restores = restores
+        self._finder = Finder(cluster, views, clock, restores)
         self._calls = asyncio.Semaphore(CALLS_AT_ONCE)
         self._tails = asyncio.Semaphore(LOG_TAILS_AT_ONCE)
         self._deferred: dict[str, float] = {}
@@ -170,25 +169,25 @@ class Reconciler:
                     self.take_checkpoint(view, action)
                     return False
                 case LookUp():
-                    return await self._look_up(view, action)
+                    return await self._finder.look_up(view, action)
                 case DeleteExecution():
                     key = view.key
                     await self._cluster.delete_execution(key.namespace, key.name, key.uid)
                     return False
                 case Explain():
-                    return self._start(view.key, action, action.uid, self._explain(view, action))
+                    return self._start(view.key, action, action.uid, self._finder.explain(view, action))
                 case ReadLog():
-                    return self._start(view.key, action, action.name, self._read_log(view, action))
+                    return self._start(view.key, action, action.name, self._finder.read_log(view, action))
                 case SavePack():
                     return await self._save_pack(action)
                 case FetchResult():
-                    return self._start(view.key, action, action.digest, self._fetch_result(view, action))
+                    return self._start(view.key, action, action.digest, self._finder.fetch_result(view, action))
                 case FetchPacks():
-                    return self._start(view.key, action, "", self._fetch_packs(view, action))
+                    return self._start(view.key, action, "", self._finder.fetch_packs(view, action))
                 case FetchJobs():
-                    return self._start(view.key, action, action.name, self._fetch_jobs(view, action))
+                    return self._start(view.key, action, action.name, self._finder.fetch_jobs(view, action))
                 case FetchCheckpoint():
-                    return self._start(view.key, action, "", self._fetch_checkpoint(view, action))
+                    return self._start(view.key, action, "", self._finder.fetch_checkpoint(view, action))
                 case KeepLogTail():
                     name = action.manifest["metadata"]["name"]
                     return self._start(view.key, action, name, self._keep_log_tail(action), look=False)
@@ -264,7 +263,7 @@ class Reconciler:
         try:
             self._views.see_job(await self._cluster.patch_job(view.key.namespace, action.name, patch))
         except (Conflict, Gone):
-            return await self._look_up(view, LookUp(action.name))
+            return await self._finder.look_up(view, LookUp(action.name))
         return False
 
     async def _stop_stray(self, view: ExecutionView, action: StopJob) -> bool:
@@ -286,83 +285,7 @@ class Reconciler:
         await self._cluster.patch_paused(key.namespace, key.name, view.resource_version, spec)
         return False
 
-    # --- Looking things up
-
-    async def _look_up(self, view: ExecutionView, action: LookUp) -> bool:
-        key = view.key
-        if action.pods:
-            pods = await self._cluster.list_pods(key.namespace, action.name)
-            for pod in pods:
-                self._views.see_pod(pod)
-            if not pods:
-                self._views.note_absent(key.uid, action.name, self._clock(), pods=True)
-            return True
-        try:
-            self._views.see_job(await self._cluster.get_job(key.namespace, action.name))
-        except Gone:
-            self._views.note_absent(key.uid, action.name, self._clock(), pods=False)
-        return True
-
-    async def _explain(self, view: ExecutionView, action: Explain) -> None:
-        reason, message = await self._cluster.newest_warning(view.key.namespace, action.uid)
-        self._views.seen(view.key.uid).explained[action.uid] = Explanation(reason, message, self._clock())
-
-    async def _read_log(self, view: ExecutionView, action: ReadLog) -> None:
-        logs = self._views.seen(view.key.uid).logs
-        try:
-            logs[action.name] = LogRead(outputs=await read_outputs(self._cluster, view.key.namespace, action.pod))
-        except OutputsError as error:
-            logs[action.name] = LogRead(error=error)
-        except (Gone, Rejected):
-            logs[action.name] = LogRead(gone=True)
-        except ApiError as error:
-            again = self._clock() + LOG_AGAIN
-            logs[action.name] = LogRead(unavailable=f"its log cannot be read: {error}", retry_at=again)
-
-    async def _fetch_result(self, view: ExecutionView, action: FetchResult) -> None:
-        try:
-            spec = (await self._cluster.get_result(view.key.namespace, action.name)).get("spec") or {}
-        except Gone:
-            spec = {}
-        found = Outputs(spec.get("outputs", ""))
-        if found.digest == action.digest:
-            self._views.outputs.put(found)
-        else:
-            self._views.seen(view.key.uid).lost.add(action.digest)
-
-    async def _fetch_packs(self, view: ExecutionView, action: FetchPacks) -> None:
-        """Take in everything that a fork has kept: what is wanted now is rarely all that will be."""
-        found: set[str] = set()
-        for name in action.names:
-            try:
-                body = await self._cluster.get_result(view.key.namespace, name)
-                attempts = packs.read_results(body)
-            except (Gone, DamagedPayload) as error:
-                logger.error("%s: %s with kept results cannot be read: %s", view.key, name, error)
-                continue
-            for _, attempt in attempts:
-                if attempt.outputs is not None:
-                    self._views.outputs.put(attempt.outputs)
-                    found.add(attempt.outputs.digest)
-        self._views.seen(view.key.uid).lost.update(action.digests - found)
-
-    async def _fetch_jobs(self, view: ExecutionView, action: FetchJobs) -> None:
-        try:
-            configs = packs.read_configs(await self._cluster.get_result(view.key.namespace, action.name))
-        except (Gone, DamagedPayload) as error:
-            logger.error("%s: %s with its jobs cannot be read: %s", view.key, action.name, error)
-            configs = None
-        if configs is None:
-            self._views.seen(view.key.uid).lost.add(action.name)
-        else:
-            self._views.borrow(view.key.uid, Borrowed(action.name, configs))
-
-    async def _fetch_checkpoint(self, view: ExecutionView, action: FetchCheckpoint) -> None:
-        found = await self._restores.find(view, action.asked)
-        self._views.seen(view.key.uid).restore = found
-        if isinstance(found, Found) and view.execution.borrows_jobs and view.execution.status.started_at is None:
-            configs = {key: found.spec[key] for key in packs.CONFIGS if key in found.spec}
-            self._views.borrow(view.key.uid, Borrowed(origin_of(view.asks), configs))
+    # --- What is kept
 
     async def _save_pack(self, action: SavePack) -> bool:
         await self._create_once(action.manifest)

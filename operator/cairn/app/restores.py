@@ -21,7 +21,8 @@ from typing import Any
 from cairn import names
 from cairn.app.checkpoints.outbox import reason_of
 from cairn.app.checkpoints.views import Lane
-from cairn.app.views import ExecutionView, Views
+from cairn.app.executions import ExecutionView
+from cairn.app.views import Views
 from cairn.config import Settings
 from cairn.core import status as statuses
 from cairn.core.checkpoint import objects, serializer

@@ -9,20 +9,14 @@ Rules:
 
 from __future__ import annotations
 
-import json
-import zlib
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from cairn import names
 from cairn.app.checkpoints.views import CheckpointViews
-from cairn.core import status as statuses
-from cairn.core.checkpoint.serializer import spec_digest
-from cairn.core.draft import Execution
-from cairn.core.manifests import Identity
+from cairn.app.executions import Borrowed, ExecutionView, Key, completed, needed_by, viewed
 from cairn.core.observed import (
     Explanation,
     KubeJob,
@@ -34,62 +28,12 @@ from cairn.core.observed import (
     kube_pod,
 )
 from cairn.core.outputs import Outputs
-from cairn.core.parse import parse
-from cairn.core.restore.progress import UNDER_WAY, Fork, Mode, Step
+from cairn.core.restore.progress import UNDER_WAY, Fork, Mode
 from cairn.core.restore.source import Found, NotFound
-from cairn.core.shape import Shape
-from cairn.core.spec import ExecutionSpec
 from cairn.core.status import Status
-from cairn.errors import InvalidSpec, Violation
 
 ABSENCE_COUNTS_FOR = timedelta(seconds=5)
 _OUTPUTS_KEPT_BYTES = 64 * 1024 * 1024
-_BYTES_PER_RECORD = 330  # a status record with every field that a normal attempt sets
-_BYTES_PER_PLANNED = 100  # what a restore plan tells of a job
-
-
-@dataclass(frozen=True, slots=True)
-class Key:
-    """What the work queue works on."""
-
-    namespace: str
-    name: str
-    uid: str
-
-    def __str__(self) -> str:
-        return f"{self.namespace}/{self.name}"
-
-
-@dataclass(frozen=True, slots=True)
-class ExecutionView:
-    """An execution as last seen, its spec parsed once per generation."""
-
-    key: Key
-    resource_version: str
-    execution: Execution
-    shape: Shape | None
-    spec_text: bytes  # the spec as it is written and completed, compressed: a checkpoint holds it
-    asks: Mapping[str, Any]  # `spec.restoreFrom`
-    restores: frozenset[str] = frozenset()  # names and ids of the checkpoints that a restore of it needs
-    without_jobs: bytes = b""  # the spec as it is written, compressed, where its jobs come from a checkpoint
-
-    @property
-    def source_namespace(self) -> str:
-        """The namespace of the checkpoint that it is restored from."""
-        return self.asks.get("namespace") or self.key.namespace
-
-    @property
-    def spec(self) -> dict[str, Any]:
-        """The spec as it is written, with the jobs that come from a checkpoint."""
-        return _unpacked(self.spec_text)
-
-
-@dataclass(frozen=True, slots=True)
-class Borrowed:
-    """Jobs, jobDefaults and params that come from a checkpoint."""
-
-    source: str  # what the spec starts from (`origin_of`); once it has begun, the name of the object that holds them
-    configs: Mapping[str, Any]
 
 
 @dataclass(slots=True)
@@ -152,7 +96,7 @@ class Views:
         old = self._executions.get(key.uid)
         if old is not None and int(old.resource_version) >= int(meta["resourceVersion"]):
             return None
-        view = self._executions[key.uid] = _view(key, body, old, self._borrowed.get(key.uid))
+        view = self._executions[key.uid] = viewed(key, body, old, self._borrowed.get(key.uid))
         self._note_fork(key, view.execution.status)
         return key
 
@@ -161,7 +105,7 @@ class Views:
         before, self._borrowed[uid] = self._borrowed.get(uid), borrowed
         old = self._executions.get(uid)
         if old is not None and (old.execution.lacks_jobs or borrowed != before):
-            self._executions[uid] = _completed(old, borrowed)
+            self._executions[uid] = completed(old, borrowed)
 
     def _note_fork(self, key: Key, status: Status) -> None:
         restored = status.restored_from
@@ -174,7 +118,7 @@ class Views:
         old = self._executions.get(key.uid)
         if old is not None and int(old.resource_version) < int(resource_version):
             execution = replace(old.execution, status=status)
-            needed = _needed(status, old.asks)
+            needed = needed_by(status, old.asks)
             self._executions[key.uid] = replace(
                 old, resource_version=resource_version, execution=execution, restores=needed
             )
@@ -299,120 +243,3 @@ class Views:
 
 def _recent(noted: dict[str, datetime], now: datetime) -> frozenset[str]:
     return frozenset(name for name, at in noted.items() if now - at <= ABSENCE_COUNTS_FOR)
-
-
-def _view(key: Key, body: Mapping[str, Any], old: ExecutionView | None, borrowed: Borrowed | None) -> ExecutionView:
-    meta, written = body["metadata"], body.get("spec") or {}
-    status = statuses.from_wire(body.get("status") or {})
-    generation = meta["generation"]
-    fields = {
-        "generation": generation, "status": status, "deleting": "deletionTimestamp" in meta,
-        "paused_by_operator": _wrote(meta, "f:paused"),
-        "stale_pause_reason": _wrote(meta, "f:pause", "f:reason") and not _wrote(meta, "f:paused"),
-    }  # fmt: skip
-    asks = written.get("restoreFrom") or {}
-    without_jobs = _packed(written) if _borrows(written) else b""
-    if old is not None and old.execution.generation == generation:
-        execution, shape, text = replace(old.execution, **fields), old.shape, old.spec_text
-    else:
-        given, lacks = _with_jobs(written, borrowed, status)
-        begun = status.started_at is not None
-        spec, violations = _parsed(given, len(json.dumps(body)), begun=begun)
-        shape = Shape(spec) if spec else None
-        text = _packed(given)
-        execution = Execution(
-            identity=Identity(key.namespace, key.name, key.uid), spec=spec, violations=violations,
-            spec_digest=spec_digest(given), borrows_jobs=_borrows(written), lacks_jobs=lacks, **fields,
-        )  # fmt: skip
-    needed = _needed(status, asks)
-    return ExecutionView(key, meta["resourceVersion"], execution, shape, text, asks, needed, without_jobs)
-
-
-def _completed(view: ExecutionView, borrowed: Borrowed) -> ExecutionView:
-    """The view of a spec without jobs, with these ones."""
-    if not view.execution.borrows_jobs:
-        return view
-    given, lacks = _with_jobs(_unpacked(view.without_jobs), borrowed, view.execution.status)
-    spec, violations = _parsed(given, 0, begun=view.execution.status.started_at is not None)
-    execution = replace(
-        view.execution, spec=spec, violations=violations, spec_digest=spec_digest(given), lacks_jobs=lacks
-    )  # fmt: skip
-    shape = Shape(spec) if spec else None
-    return replace(view, execution=execution, shape=shape, spec_text=_packed(given))
-
-
-def _packed(spec: Mapping[str, Any]) -> bytes:
-    return zlib.compress(json.dumps(spec).encode(), 1)
-
-
-def _unpacked(text: bytes) -> dict[str, Any]:
-    spec: dict[str, Any] = json.loads(zlib.decompress(text))
-    return spec
-
-
-def _borrows(spec: Mapping[str, Any]) -> bool:
-    """Whether the jobs come from the checkpoint that the execution starts from."""
-    return bool(spec.get("restoreFrom")) and not spec.get("jobs")
-
-
-def _with_jobs(
-    spec: Mapping[str, Any], borrowed: Borrowed | None, status: Status
-) -> tuple[Mapping[str, Any], bool]:
-    """The spec with the jobs that it has from a checkpoint, and whether those are missing yet.
-
-    Params that are given lie over those of the checkpoint.
-    """
-    if not _borrows(spec):
-        return spec, False
-    restored = status.restored_from
-    source = restored.configs if restored else origin_of(spec["restoreFrom"])
-    if borrowed is None or borrowed.source != source:
-        return spec, True
-    params = {**(borrowed.configs.get("params") or {}), **(spec.get("params") or {})}
-    return {**spec, **borrowed.configs, **({"params": params} if params else {})}, False
-
-
-def origin_of(asks: Mapping[str, Any]) -> str:
-    """What a `restoreFrom` starts from, as a text that tells one from the other."""
-    return json.dumps([asks.get(field) for field in ("checkpointName", "checkpointId", "latestOf", "namespace")])
-
-
-def _needed(status: Status, asks: Mapping[str, Any]) -> frozenset[str]:
-    """Names and ids of the checkpoints that a restore goes back to and has not yet."""
-    progress = status.restore
-    if progress is not None and progress.step is Step.DONE and progress.request_id == asks.get("requestId", ""):
-        return frozenset()
-    named = {asks.get("checkpointName", ""), asks.get("checkpointId", "")}
-    if progress is not None and progress.origin is not None:
-        named |= {progress.origin.name, progress.origin.id, progress.undo}
-    return frozenset(named - {""})
-
-
-def _parsed(
-    given: Mapping[str, Any], size: int, *, begun: bool
-) -> tuple[ExecutionSpec | None, tuple[Violation, ...]]:
-    try:
-        spec = parse(given)
-    except InvalidSpec as error:
-        return None, error.violations
-    size += len(spec.jobs) * (_BYTES_PER_RECORD + (_BYTES_PER_PLANNED if spec.restore else 0))
-    if size > names.OBJECT_LIMIT and not begun:
-        text = (
-            f"{names.TOO_LARGE}: with its status the object would come to about {size // 1000} KB, of "
-            f"{names.OBJECT_LIMIT // 1000} KB allowed; use `group:` dependencies, jobDefaults, or split it"
-        )
-        return None, (Violation("spec", text),)
-    return spec, ()
-
-
-def _wrote(meta: Mapping[str, Any], *path: str) -> bool:
-    """Whether the operator's pauses are the last writer of a field of `spec`, as the API server recorded it."""
-    return any(
-        entry.get("manager") == names.PAUSE_MANAGER and _has(entry.get("fieldsV1") or {}, ("f:spec", *path))
-        for entry in meta.get("managedFields") or ()
-    )
-
-
-def _has(fields: Mapping[str, Any], path: Sequence[str]) -> bool:
-    """Whether a field set holds a path."""
-    return not path or (path[0] in fields and _has(fields[path[0]], path[1:]))

@@ -5,8 +5,8 @@ Rules (design: "a rewind has one commit point"):
 - A rewind is *Preparing* while the checkpoint of the state before it is taken: launches wait, what runs goes on, and
   nothing has changed yet. An edit leads to another plan; a cancel, or another request, answers it as refused.
 - *Stopping* is the commit point: one fenced write holds all that the rewind goes back to, and from there it completes,
-  whatever becomes of the checkpoint or the spec. Attempts that the plan does not keep are stopped; the last write swaps
-  the records, raises the epoch and answers the request.
+  whatever becomes of the checkpoint, and whatever is edited (a spec that is wrong delays it, as it does everything).
+  Attempts that the plan does not keep are stopped; the last write swaps the records, raises the epoch and answers.
 - The checkpoint before a rewind holds the very state that the commit point replaces: an attempt that ends meanwhile
   leads to another one.
 - A restore leaves `paused` as it is, and spends the cancel that came before it.

@@ -217,9 +217,7 @@ class Status:
     @property
     def of_the_run(self) -> Status:
         """What is state of the run: without conditions and the bookkeeping of checkpoints and restores."""
-        return replace(
-            self, conditions=(), checkpointing=Book(), restore=None, restored_from=None, forks=()
-        )
+        return replace(self, conditions=(), checkpointing=Book(), restore=None, restored_from=None, forks=())
 
     @property
     def finished(self) -> bool:

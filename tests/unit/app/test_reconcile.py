@@ -10,12 +10,13 @@ from typing import Any
 import pytest
 
 from cairn import names
-from cairn.app import logs, reconcile
+from cairn.app import finder, logs, reconcile
 from cairn.app.checkpoints.archive import Archive
 from cairn.app.events import EventWriter
+from cairn.app.executions import Key
 from cairn.app.reconcile import Reconciler
 from cairn.app.restores import Restores
-from cairn.app.views import Key, Views
+from cairn.app.views import Views
 from cairn.config import Settings
 from cairn.core.actions import Hold, KeepLogTail, LookUp, Release, SaveResult, StopJob
 from cairn.core.checkpoint import objects, payload
@@ -44,17 +45,21 @@ class Bench:
 
     def __init__(self, spec: Body, name: str = "sample") -> None:
         self.cluster = FakeCluster()
-        self.views = Views()
         self.now = NOW
-        events, archive = EventWriter(self.cluster, self._clock), Archive(self.cluster)
-        restores = Restores(self.cluster, self.views, None, self.cluster.get_namespace_uid, self._clock, Settings())
-        self.reconciler = Reconciler(self.cluster, self.views, self._clock, events, archive, restores)
         self.looks: list[Key] = []
-        self.reconciler.enqueue = self.looks.append
         self.name = name
+        self.restart()
         key = self.views.see_execution(self.cluster.add_execution(name, spec))
         assert key is not None
         self.key = key
+
+    def restart(self) -> None:
+        """Start another operator, which has seen nothing yet."""
+        self.views = Views()
+        events, archive = EventWriter(self.cluster, self._clock), Archive(self.cluster)
+        restores = Restores(self.cluster, self.views, None, self.cluster.get_namespace_uid, self._clock, Settings())
+        self.reconciler = Reconciler(self.cluster, self.views, self._clock, events, archive, restores)
+        self.reconciler.enqueue = self.looks.append
 
     def _clock(self) -> datetime:
         return self.now
@@ -526,7 +531,7 @@ async def test_outputs_that_cannot_be_taken(make: Make, log: list[bytes], reason
 async def test_a_log_that_cannot_be_read_now_is_read_later(make: Make) -> None:
     bench = await logged(make, [BLOCK], DOWN)
     assert bench.record("a")["state"] == "Running"
-    bench.now += reconcile.LOG_AGAIN
+    bench.now += finder.LOG_AGAIN
     await bench.look()
     await bench.background()
     await bench.look()
@@ -776,7 +781,7 @@ async def test_a_fork_without_jobs_takes_them_over_and_reads_them_from_its_own_o
     name = bench.status["restoredFrom"]["configs"]
     assert name in [body["metadata"]["name"] for body in results(bench)]
     del bench.cluster.objects["Checkpoint", "before"]
-    bench.views = bench.reconciler._views = Views()
+    bench.restart()
     bench.see()
     bench.cluster.calls.clear()
     assert await bench.look() is None
@@ -800,7 +805,7 @@ async def test_jobs_that_cannot_be_read_are_lost_and_told(make: Make, damage: st
             bench.cluster.objects["JobResult", name]["spec"]["pack"] += " "
         case _:
             bench.cluster.objects["JobResult", name] = bench.cluster.objects["JobResult", other]
-    bench.views = bench.reconciler._views = Views()
+    bench.restart()
     bench.see()
     await bench.look()
     await bench.background()
@@ -811,7 +816,7 @@ async def test_jobs_that_cannot_be_read_are_lost_and_told(make: Make, damage: st
 
 async def restarted(bench: Bench) -> None:
     """A fork that has begun, looked at by an operator that has seen nothing yet of its outputs."""
-    bench.views = bench.reconciler._views = Views()
+    bench.restart()
     record = bench.record("b")
     record.clear()
     record |= {"id": "b", "state": "Pending"}

@@ -11,8 +11,9 @@ from pytest import param
 from cairn import names
 from cairn.adapters.memory import MemoryStore
 from cairn.app import restores as module
+from cairn.app.executions import ExecutionView
 from cairn.app.restores import Restores
-from cairn.app.views import ExecutionView, Views
+from cairn.app.views import Views
 from cairn.config import Settings
 from cairn.core import status as statuses
 from cairn.core.checkpoint import objects, payload, serializer

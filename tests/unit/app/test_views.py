@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 
 from cairn import names
-from cairn.app import views as module
-from cairn.app.views import ABSENCE_COUNTS_FOR, Borrowed, Key, OutputsCache, Views, origin_of
+from cairn.app import executions
+from cairn.app.executions import Borrowed, Key, origin_of
+from cairn.app.views import ABSENCE_COUNTS_FOR, OutputsCache, Views
 from cairn.core.outputs import Outputs
 from cairn.core.restore.progress import Fork, Mode, Origin, Progress, RestoredFrom, Step
 from cairn.core.restore.source import NotFound, Wanted
@@ -97,7 +98,7 @@ def test_a_successor_of_the_same_name_is_another_one(views: Views) -> None:
 
 def test_a_spec_is_read_once_a_generation(views: Views, monkeypatch: pytest.MonkeyPatch) -> None:
     before = views.execution("uid-1")
-    monkeypatch.setattr(module, "parse", None)
+    monkeypatch.setattr(executions, "parse", None)
     views.see_execution(execution(6, 1, status=to_wire(Status(Phase.RUNNING))))
     after = views.execution("uid-1")
     assert before is not None and after is not None

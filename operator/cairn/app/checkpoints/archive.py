@@ -16,7 +16,7 @@ from dataclasses import replace
 from typing import Any
 
 from cairn import names
-from cairn.app.views import ExecutionView
+from cairn.app.executions import ExecutionView
 from cairn.core.checkpoint.state import Attempt
 from cairn.core.outputs import Outputs
 from cairn.core.restore import packs

@@ -16,7 +16,8 @@ from cairn import names
 from cairn.app.checkpoints.archive import Archive
 from cairn.app.checkpoints.chains import NO_ROWS, ChainReader, every_row
 from cairn.app.checkpoints.taking import state_of
-from cairn.app.views import Borrowed, Views
+from cairn.app.executions import Borrowed
+from cairn.app.views import Views
 from cairn.core.checkpoint import objects, serializer
 from cairn.core.checkpoint.chain import Report
 from cairn.core.checkpoint.changes import readable

@@ -23,8 +23,9 @@ from cairn.app.checkpoints.outbox import Outbox, reason_of
 from cairn.app.checkpoints.taking import Cut, cut, label_of
 from cairn.app.checkpoints.views import CheckpointViews, Lane, lane_of
 from cairn.app.events import EventWriter
+from cairn.app.executions import ExecutionView
 from cairn.app.queue import WorkQueue
-from cairn.app.views import ExecutionView, Views
+from cairn.app.views import Views
 from cairn.core.actions import Note, TakeCheckpoint
 from cairn.core.checkpoint import objects
 from cairn.core.checkpoint.book import Pending

@@ -14,7 +14,8 @@ from datetime import datetime, timedelta
 
 from cairn.app.checkpoints.views import CheckpointViews, Lane
 from cairn.app.events import EventWriter
-from cairn.app.views import ExecutionView, Views
+from cairn.app.executions import ExecutionView
+from cairn.app.views import Views
 from cairn.core.actions import Note
 from cairn.core.checkpoint import objects, retention
 from cairn.core.checkpoint.objects import CheckpointObject

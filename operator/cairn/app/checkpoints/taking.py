@@ -8,7 +8,7 @@ from datetime import datetime
 
 from cairn import names
 from cairn.app.checkpoints.archive import Archive
-from cairn.app.views import ExecutionView
+from cairn.app.executions import ExecutionView
 from cairn.core.checkpoint import payload, serializer
 from cairn.core.checkpoint.objects import CheckpointObject, Taken
 from cairn.core.checkpoint.settings import CheckpointSettings

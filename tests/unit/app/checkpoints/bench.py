@@ -15,7 +15,8 @@ from cairn.app.checkpoints.outbox import Outbox
 from cairn.app.checkpoints.sweeper import Sweeper
 from cairn.app.checkpoints.views import Lane
 from cairn.app.events import EventWriter
-from cairn.app.views import ExecutionView, Views
+from cairn.app.executions import ExecutionView
+from cairn.app.views import Views
 from cairn.core.actions import TakeCheckpoint
 from cairn.core.checkpoint.book import Pending
 from cairn.core.checkpoint.state import Grave, Stored
