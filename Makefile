@@ -29,7 +29,7 @@ lint: setup  ## Style, types, import layers
 
 .PHONY: test-fast
 test-fast: setup  ## The tests that need no cluster
-	$(PY) -m pytest tests/unit --cov --cov-report=term-missing:skip-covered
+	$(PY) -m pytest tests/unit
 
 .PHONY: test
 test: lint  ## Build, start and test everything

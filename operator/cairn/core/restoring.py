@@ -1,7 +1,6 @@
-"""Restores as a step of an execution's plan: refused, planned, or brought to their end whatever crashes.
+"""Restores as a step of an execution's plan: a fork is let begin, a rewind brought to its end whatever crashes.
 
 Rules (design: "a rewind has one commit point"):
-- Until a fork has begun nothing of it runs. It begins by one status write, after the objects that hold what it keeps.
 - A rewind is *Preparing* while the checkpoint of the state before it is taken: launches wait, what runs goes on, and
   nothing has changed yet. An edit leads to another plan; a cancel, or another request, answers it as refused.
 - *Stopping* is the commit point: one fenced write holds all that the rewind goes back to, and from there it completes,
@@ -18,29 +17,18 @@ from dataclasses import replace
 from datetime import timedelta
 
 from cairn import names
-from cairn.core import following, pausing
-from cairn.core.actions import FetchCheckpoint, SavePack
+from cairn.core import answering, following, forking
 from cairn.core.checkpoint.book import Book, Pending
 from cairn.core.checkpoint.serializer import state_digest
 from cairn.core.checkpoint.trigger import Trigger
 from cairn.core.draft import Draft
 from cairn.core.naming import checkpoint_name
-from cairn.core.restore import packs, records
+from cairn.core.restore import records
 from cairn.core.restore.plan import Known, plan
 from cairn.core.restore.progress import UNDER_WAY, Fork, Mode, Progress, RestoredFrom, RestorePlan, Step
-from cairn.core.restore.source import Found, NotFound, Wanted
-from cairn.core.spec import Cancel, Restore, Source
-from cairn.core.status import Acknowledged, CancelState, Phase, Status, Stopping
-
-_PROBLEMS_TOLD = 2000  # characters
-# A fork waits for these to change; and what was withdrawn is no answer to what is asked for instead.
-_PASSING = frozenset(
-    {
-        names.CHECKPOINT_NOT_FOUND, names.CHECKPOINT_NOT_READY, names.DATABASE_UNAVAILABLE, names.DATABASE_READ_ONLY,
-        names.DATABASE_FULL, names.NOT_MIGRATED, names.WITHDRAWN,
-    }
-)  # fmt: skip
-
+from cairn.core.restore.source import Found, NotFound
+from cairn.core.spec import Restore, Source
+from cairn.core.status import Phase, Status, Stopping
 
 # --- Before the work of a plan ---------------------------------------------------------------------------------------
 
@@ -54,10 +42,11 @@ def begin(draft: Draft) -> None:
     if draft.status.started_at is None:
         assert asked is not None  # else it has started
         draft.held = True
-        _fork(draft, asked)
+        forking.fork(draft, asked)
     else:
         if progress is not None and progress.step is Step.PREPARING and _is_withdrawn(asked, progress):
-            _refuse(draft, progress.request_id, names.WITHDRAWN, "another restore, or none, is asked for by now")
+            text = "another restore, or none, is asked for by now"
+            answering.refuse(draft, progress.request_id, names.WITHDRAWN, text)
         draft.rewinding = asked is not None and not asked.dry_run and _is_new(draft, asked) and bool(asked.request_id)
 
 
@@ -92,66 +81,6 @@ def jobs_held_in(status: Status) -> str:
     return status.restored_from.configs if status.restored_from else ""
 
 
-# --- Fork ------------------------------------------------------------------------------------------------------------
-
-
-def _fork(draft: Draft, asked: Restore) -> None:
-    """Begin the execution from the checkpoint, or say why not."""
-    if draft.spec.cancel is not None:
-        _cancel_fork(draft, draft.spec.cancel)
-        return
-    if _is_answered(draft, asked):
-        return
-    found = _sought(draft, asked)
-    if found is None:
-        return
-    if isinstance(found, NotFound):
-        _answer(draft, asked, Step.REFUSED, found.reason, found.message)
-        return
-    made = plan(found.saved, draft.spec, asked, found.known, draft.shape)
-    if objection := _objection(asked, made):
-        _answer(draft, asked, Step.REFUSED, *objection, found=found, made=made)
-    elif asked.dry_run:
-        _answer(draft, asked, Step.PLANNED, names.DRY_RUN, made.describe(), found=found, made=made)
-    else:
-        _begin_fork(draft, asked, found, made)
-
-
-def _cancel_fork(draft: Draft, cancel: Cancel) -> None:
-    """A fork that is cancelled before it has begun ends there."""
-    if draft.status.finished:
-        return
-    state = CancelState(cancel.request_id, cancel.reason, draft.now)
-    answer = Acknowledged(cancel.request_id, "Cancel", draft.now, message=cancel.reason[: names.MESSAGE_LIMIT])
-    draft.status = replace(
-        draft.status, phase=Phase.CANCELLED, finished_at=draft.now, cancel=state, reason=names.CANCELLED,
-        message="cancelled before it had begun", requests=(*draft.status.requests, answer), pause=None,
-    )  # fmt: skip
-
-
-def _begin_fork(draft: Draft, asked: Restore, found: Found, made: RestorePlan) -> None:
-    kept = {job.id: found.attempts.get(job.id, ()) for job in made.jobs if records.stands(job)}
-    source = f"checkpoint {found.origin.id}"
-    held = list(packs.results(draft.identity, kept, source))
-    draft.before += (SavePack(pack) for pack in held)
-    configs = packs.configs(draft.identity, found.spec, source) if draft.execution.borrows_jobs else None
-    if configs is not None:
-        draft.before.append(SavePack(configs))
-    for tries in kept.values():
-        draft.outputs |= {one.outputs.digest: one.outputs for one in tries if one.outputs is not None}
-    draft.records = records.forked(made, found.saved.records)
-    restored = RestoredFrom(
-        Mode.FORK, found.origin, draft.now, made.kept, found.ended, asked.request_id,
-        configs=packs.name_of(configs) if configs else "", packs=tuple(map(packs.name_of, held)),
-    )  # fmt: skip
-    pause = pausing.with_clock(draft.status.pause, draft.now) if draft.status.pause else None
-    draft.status = replace(
-        draft.status, started_at=draft.now, phase=Phase.RUNNING, restored_from=restored, pause=pause
-    )  # fmt: skip
-    draft.held, draft.restored = False, True
-    _answer(draft, asked, Step.DONE, names.FORKED, _told(made, found), found=found, made=made)
-
-
 # --- Rewind, up to the commit point ----------------------------------------------------------------------------------
 
 
@@ -162,19 +91,19 @@ def prepare(draft: Draft) -> None:
         return
     if not asked.request_id:
         text = "this execution has started: going back to a checkpoint needs a requestId that was not used before"
-        _answer(draft, asked, Step.REFUSED, names.REQUEST_ID_MISSING, text)
+        answering.answer(draft, asked, Step.REFUSED, names.REQUEST_ID_MISSING, text)
         return
     if draft.status.cancel is not None and not draft.execution.status.cancel:
-        _refuse(draft, asked.request_id, names.WITHDRAWN, "a cancel came before it had begun")
+        answering.refuse(draft, asked.request_id, names.WITHDRAWN, "a cancel came before it had begun")
         return
-    if asked.dry_run and _is_answered(draft, asked):
+    if asked.dry_run and answering.is_answered(draft, asked):
         return
-    found = _sought(draft, _fixed(draft, asked))
+    found = answering.sought(draft, _fixed(draft, asked))
     if isinstance(found, Found) and found.origin.execution_uid != draft.identity.uid:
         text = f"{asked.source} is of execution {found.origin.execution}; a rewind goes back to an own one: fork it"
         found = NotFound(found.wanted, names.OTHER_EXECUTION, text)
     if isinstance(found, NotFound):
-        _refuse(draft, asked.request_id, found.reason, found.message)
+        answering.refuse(draft, asked.request_id, found.reason, found.message)
     elif found is not None:
         _plan_rewind(draft, asked, found)
 
@@ -191,10 +120,10 @@ def _fixed(draft: Draft, asked: Restore) -> Restore:
 
 def _plan_rewind(draft: Draft, asked: Restore, found: Found) -> None:
     made = plan(found.saved, draft.spec, asked, Known(draft.records, final=True, adopt=True), draft.shape)
-    if objection := _objection(asked, made):
-        _refuse(draft, asked.request_id, *objection, found=found, made=made)
+    if objection := answering.objection_to(asked, made):
+        answering.refuse(draft, asked.request_id, *objection, found=found, made=made)
     elif asked.dry_run:
-        _answer(draft, asked, Step.PLANNED, names.DRY_RUN, made.describe(), found=found, made=made)
+        answering.answer(draft, asked, Step.PLANNED, names.DRY_RUN, made.describe(), found=found, made=made)
     else:
         _save_and_commit(draft, asked, found, made)
 
@@ -207,14 +136,14 @@ def _save_and_commit(draft: Draft, asked: Restore, found: Found, made: RestorePl
     taken = draft.observed.checkpoints.get(undo)
     if taken is not None and taken.is_failed and not asked.force:
         text = f"the state before the rewind cannot be saved: {taken.ready[0]}: {taken.ready[1]}; force goes without"
-        _refuse(draft, asked.request_id, names.UNDO_NOT_SAVED, text, found=found, made=made)
+        answering.refuse(draft, asked.request_id, names.UNDO_NOT_SAVED, text, found=found, made=made)
         return
     if taken is not None and (taken.is_failed or (taken.is_ready and taken.state_digest == now)):
         _commit(draft, asked, found, made, undo if taken.is_ready else "")
         return
     draft.undo = Pending(undo, Trigger.MANUAL, f"Before the rewind {asked.request_id}"[:253], (), draft.now)
     text = f"saving the state before it goes back to {found.origin.id}"
-    _answer(draft, asked, Step.PREPARING, names.RESTORING, text, found=found, made=made, undo=undo)
+    answering.answer(draft, asked, Step.PREPARING, names.RESTORING, text, found=found, made=made, undo=undo)
 
 
 def _commit(draft: Draft, asked: Restore, found: Found, made: RestorePlan, undo: str) -> None:
@@ -222,8 +151,8 @@ def _commit(draft: Draft, asked: Restore, found: Found, made: RestorePlan, undo:
     back = records.Target(
         records.going_back(made, found.saved.records), int(found.worked / timedelta(milliseconds=1)), found.ended
     )
-    text = f"stopping what is not kept; {_told(made, found)}"
-    _answer(
+    text = f"stopping what is not kept; {answering.told(made, found)}"
+    answering.answer(
         draft, asked, Step.STOPPING, names.RESTORING, text, found=found, made=made, undo=undo,
         target=records.to_text(back),
     )  # fmt: skip
@@ -272,7 +201,7 @@ def _swap(draft: Draft, progress: Progress, adopted: frozenset[str]) -> None:
         epoch=status.epoch + 1, restore=done, restored_from=restored,
         checkpointing=Book(settings=status.checkpointing.settings),
     )  # fmt: skip
-    draft.status = _acknowledged(draft, progress.request_id, "Done", done.message)
+    draft.status = answering.acknowledged(draft, progress.request_id, "Done", done.message)
     draft.restored = True
     draft.wake.append(now)
 
@@ -287,100 +216,6 @@ def note_forks(draft: Draft) -> None:
     if fresh:
         every: list[Fork] = sorted((*draft.status.forks, *fresh), key=lambda fork: (fork.at, fork.uid))
         draft.status = replace(draft.status, forks=tuple(every[-names.SHOWN_FORKS :]))
-
-
-# --- Answers ---------------------------------------------------------------------------------------------------------
-
-
-def _sought(draft: Draft, asked: Restore) -> Found | NotFound | None:
-    """The checkpoint that is asked for, or None while it is being read (which is asked for)."""
-    found = draft.observed.restore
-    if found is None or found.wanted != Wanted.by(asked):
-        draft.after.append(FetchCheckpoint(asked))
-        return None
-    if isinstance(found, NotFound) and found.retry_at is not None:
-        if found.retry_at <= draft.now:
-            draft.after.append(FetchCheckpoint(asked))
-        else:
-            draft.wake.append(found.retry_at)
-    return found
-
-
-def _is_answered(draft: Draft, asked: Restore) -> bool:
-    """Whether this very spec has had its answer, and the world may move on without it changing."""
-    progress = draft.status.restore
-    if progress is None or progress.generation != draft.execution.generation:
-        return False
-    if progress.request_id != asked.request_id or progress.step not in (Step.REFUSED, Step.PLANNED):
-        return False
-    return progress.reason not in _PASSING
-
-
-def _objection(asked: Restore, made: RestorePlan) -> tuple[str, str] | None:
-    """Why a plan is not carried out: reason and message."""
-    if made.problems:
-        reasons = {problem.reason for problem in made.problems}
-        told = [f"{problem.job}: {problem.message}" for problem in made.problems]
-        text = "\n".join(told)
-        if len(text) > _PROBLEMS_TOLD:
-            shown = text[:_PROBLEMS_TOLD].rsplit("\n", 1)[0]
-            text = f"{shown}\n… {len(told) - shown.count(chr(10)) - 1} more of {len(told)}; see status.restore.plan"
-        return (reasons.pop() if len(reasons) == 1 else names.PLAN_REFUSED), text
-    if asked.plan_digest and asked.plan_digest != made.digest and not asked.dry_run:
-        text = f"the plan is another one than that of planDigest: {made.describe()}; its digest is {made.digest}"
-        return names.PLAN_CHANGED, text
-    return None
-
-
-def _answer(
-    draft: Draft, asked: Restore, step: Step, reason: str, message: str, *, found: Found | None = None,
-    made: RestorePlan | None = None, undo: str = "", target: str = "",
-) -> None:  # fmt: skip
-    """Say in the status how far the restore has come."""
-    mode = Mode.REWIND if draft.execution.status.started_at else Mode.FORK
-    said = Progress(
-        mode, step, draft.execution.generation, draft.now, asked.request_id, reason, message,
-        found.origin if found else None, made.carried_out() if made and step is Step.DONE else made, undo, target,
-    )  # fmt: skip
-    _say(draft, said)
-    if draft.held:
-        draft.status = replace(draft.status, reason=reason, message=message[: names.MESSAGE_LIMIT])
-    if step is Step.DONE and asked.request_id:
-        draft.status = _acknowledged(draft, asked.request_id, "Done", message)
-
-
-def _refuse(draft: Draft, request_id: str, reason: str, message: str, *, found: Found | None = None,
-            made: RestorePlan | None = None) -> None:  # fmt: skip
-    """Answer a rewind for good; nothing has changed."""
-    said = Progress(
-        Mode.REWIND, Step.REFUSED, draft.execution.generation, draft.now, request_id, reason, message,
-        found.origin if found else None, made,
-    )  # fmt: skip
-    asked = draft.spec.restore
-    dry = asked is not None and asked.dry_run and asked.request_id == request_id
-    if not dry and not draft.status.acknowledged(request_id):
-        draft.status = _acknowledged(draft, request_id, "Refused", f"{reason}: {message}")
-    _say(draft, said)
-
-
-def _say(draft: Draft, said: Progress) -> None:
-    """Say it in the status; said again, it is left as it is."""
-    old = draft.status.restore
-    if old is not None and replace(said, at=old.at, generation=old.generation) == old:
-        said = replace(said, at=old.at)
-    draft.status = replace(draft.status, restore=said)
-
-
-def _acknowledged(draft: Draft, request_id: str, outcome: str, message: str) -> Status:
-    answer = Acknowledged(
-        request_id, "Restore", draft.now, outcome, message=message[: names.MESSAGE_LIMIT]
-    )  # fmt: skip
-    return replace(draft.status, requests=(*draft.status.requests, answer)[-names.RECORDED_REQUESTS :])
-
-
-def _told(made: RestorePlan, found: Found) -> str:
-    warning = f"; {found.warning}" if found.warning else ""
-    return f"from checkpoint {found.origin.id} of {found.origin.execution}: {made.describe()}{warning}"
 
 
 def under_way(status: Status) -> bool:

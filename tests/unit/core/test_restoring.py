@@ -396,6 +396,18 @@ def test_a_fork_that_is_cancelled_while_it_waits_ends_there() -> None:
     assert of_kind(planned(ended, now=after(11)), DeleteExecution)
 
 
+def test_repairs_that_were_copied_from_the_original_are_not_done_again() -> None:
+    requests = (Request("old", RequestType.RETRY, "a"), Request("new", RequestType.RETRY, "a"))
+    known = (Acknowledged("old", "Retry", OLD, "Done", "a"),)
+    done_ = found(KEPT, JobRecord("b"), requests=known)
+    made = planned(fork(spec_requests=requests[:1]), restore=done_)
+    assert [(a.id, a.outcome, a.message) for a in made.status.requests] == [
+        ("old", "Refused", "answered before the fork, in original")
+    ]
+    assert states(made) == {"a": "Completed", "b": "Running"}
+    assert states(planned(fork(spec_requests=requests), restore=done_))["a"] == "Running", "a new one is done"
+
+
 # --- A fork: its jobs come from the checkpoint -----------------------------------------------------------------------
 
 HELD = {"jobs": [{"id": "a", "image": "x"}, {"id": "b", "image": "x", "dependsOn": ["a"]}], "params": {"n": 1}}
