@@ -18,7 +18,7 @@ Rules:
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
@@ -36,6 +36,7 @@ _FOLLOWING = frozenset({names.DEPENDENCY_FAILED, names.DEPENDENCY_SKIPPED, names
 _DECIDED = frozenset({names.CONDITION_FALSE, names.SKIPPED_BY_HAND})
 _ENDED_BY_THE_RUN = frozenset({names.CANCELLED, names.TIMED_OUT, names.EXECUTION_FAILING})
 _LISTED = 5
+MAX_PROBLEMS = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +70,15 @@ def plan(saved: Saved, target: ExecutionSpec, asked: Restore, known: Known, shap
     jobs = (*(making.decided[job.id] for job in target.jobs), *gone)
     making.check_words()
     said = [saved.id, saved.digest, sorted([j.id, j.verdict, j.reason] for j in jobs)]
-    return RestorePlan.of(jobs, digest_of(canonical(said)), tuple(making.problems))
+    return RestorePlan.of(jobs, digest_of(canonical(said)), _bounded(making.problems))
+
+
+def _bounded(problems: list[Problem]) -> tuple[Problem, ...]:
+    """As many as a status has room for; the last one tells how many more there are."""
+    if len(problems) <= MAX_PROBLEMS:
+        return tuple(problems)
+    last, more = problems[MAX_PROBLEMS - 1], len(problems) - MAX_PROBLEMS
+    return (*problems[: MAX_PROBLEMS - 1], replace(last, message=f"{last.message} (and {more} more problems)"))
 
 
 class _Making:
