@@ -13,7 +13,8 @@ help:  ## Show what there is
 
 $(VENV)/.ready: requirements.txt pyproject.toml
 	$(PYTHON) -m venv $(VENV)
-	$(PY) -m pip install --quiet --require-hashes --requirement requirements.txt
+	$(PY) -m pip install --quiet --require-hashes --no-deps --requirement requirements.txt  # whole: nothing to resolve
+	$(PY) -m pip check
 	$(PY) -m pip install --quiet --no-deps --no-build-isolation --editable .
 	touch $@
 

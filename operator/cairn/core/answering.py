@@ -83,7 +83,7 @@ def answer(
 
 
 def refuse(draft: Draft, request_id: str, reason: str, message: str, *, found: Found | None = None,
-            made: RestorePlan | None = None) -> None:  # fmt: skip
+           made: RestorePlan | None = None) -> None:  # fmt: skip
     """Answer a rewind for good; nothing has changed."""
     said = Progress(
         Mode.REWIND, Step.REFUSED, draft.execution.generation, draft.now, request_id, reason, message,
@@ -105,12 +105,12 @@ def _say(draft: Draft, said: Progress) -> None:
 
 
 def acknowledged(draft: Draft, request_id: str, outcome: str, message: str) -> Status:
-    answer = Acknowledged(
-        request_id, "Restore", draft.now, outcome, message=message[: names.MESSAGE_LIMIT]
-    )  # fmt: skip
-    return replace(draft.status, requests=(*draft.status.requests, answer)[-names.RECORDED_REQUESTS :])
+    """The status with the request answered."""
+    said = Acknowledged(request_id, "Restore", draft.now, outcome, message=message[: names.MESSAGE_LIMIT])
+    return replace(draft.status, requests=(*draft.status.requests, said)[-names.RECORDED_REQUESTS :])
 
 
 def told(made: RestorePlan, found: Found) -> str:
+    """What a restore does, in a sentence, and from where."""
     warning = f"; {found.warning}" if found.warning else ""
     return f"from checkpoint {found.origin.id} of {found.origin.execution}: {made.describe()}{warning}"
