@@ -43,6 +43,9 @@ class _Reads:
     async def get_checkpoint(self, namespace: str, name: str) -> Body:
         return self._worlds[0].checkpoint(name)
 
+    async def list_checkpoints(self, namespace: str) -> list[Body]:
+        return list(self._worlds[0].checkpoints.values())
+
     async def get_execution(self, namespace: str, name: str) -> Body:
         for world in self._worlds:
             if world.name == name and not world.deleted:
