@@ -46,11 +46,16 @@ def lets_launch(draft: Draft, job: JobSpec) -> bool:
         draft.critical.append(job.id)
     else:
         found = draft.observed.checkpoints.get(awaited.name)
-        if found is not None and (found.is_ready or (found.is_failed and settings.on_error is OnError.CONTINUE)):
+        if found is not None and (found.is_ready or (found.is_failed and not _pauses_on_error(draft))):
             return True
     record = draft.records[job.id]
     draft.put(record.with_reason(names.AWAITING_CHECKPOINT, "a critical job: the checkpoint before it is being taken"))
     return False
+
+
+def _pauses_on_error(draft: Draft) -> bool:
+    """Whether a failed checkpoint pauses the execution; one that ends is not paused any more, and goes on without."""
+    return draft.spec.checkpoint.on_error is OnError.PAUSE and not draft.ending
 
 
 def is_critical(draft: Draft, job_id: str) -> bool:
@@ -118,7 +123,7 @@ def _last(found: CheckpointObject) -> Last:
 def _still_guards(draft: Draft, pending: Pending, found: CheckpointObject) -> bool:
     """Whether a critical job that this checkpoint is for waits for its launch."""
     settings = draft.spec.checkpoint
-    if pending.trigger is not Trigger.BEFORE_CRITICAL or (found.is_failed and settings.on_error is OnError.PAUSE):
+    if pending.trigger is not Trigger.BEFORE_CRITICAL or (found.is_failed and _pauses_on_error(draft)):
         return False
     return any(
         draft.records[name].state is JobState.PENDING

@@ -19,7 +19,7 @@ from cairn.core.checkpoint.settings import CheckpointSettings, OnError
 from cairn.core.checkpoint.trigger import Trigger
 from cairn.core.draft import Execution
 from cairn.core.naming import checkpoint_id
-from cairn.core.spec import ExecutionSpec, Pause, PauseMode
+from cairn.core.spec import ExecutionSpec, Pause, PauseMode, RunOn
 from cairn.core.status import JobRecord, PausePhase, PauseState, Phase, from_wire
 from cairn.core.times import format_time
 from simulation.build import (
@@ -294,6 +294,18 @@ def test_a_failed_one_of_another_kind_pauses_too() -> None:
     before = execution(given(checkpoint), running("a"), status_checkpointing=Book(pending=(pending,)))
     made = planned(before, kube_job("a"), succeeded("a", phase="Running"), **seen(found("p", objects.FAILED)))
     assert [a.paused for a in made.after if isinstance(a, SetPaused)] == [True]
+
+
+def test_an_execution_that_ends_is_not_paused_and_its_critical_clean_up_goes_without() -> None:
+    """Else the same checkpoint is decided, found to have failed, and decided again, for ever."""
+    jobs = (job("a"), job("b", "a", run_on=RunOn.DONE))
+    begun = execution(given(PAUSING, *jobs), ended("a"))
+    waiting = applied(begun, planned(begun))
+    pending = the_one(planned(begun))
+    timed_out = replace(waiting, status=replace(waiting.status, timed_out_at=NOW))
+    made = planned(timed_out, **seen(found(pending.name, objects.FAILED)))
+    assert states(made)["b"] == "Running"
+    assert [a for a in made.after if isinstance(a, SetPaused)] == []
 
 
 def test_who_is_no_longer_critical_does_not_wait() -> None:

@@ -226,7 +226,8 @@ def test_a_rewind_comes_to_the_end_of_a_run_that_is_left_alone(
     if finished:
         history.settle()
     history.world.edit(lambda s: s.update(restoreFrom={"checkpointName": "here", "requestId": "back"}))
-    history.play(after)
+    # Not with mode Stop: what a pause stops it runs again, an attempt that the rewind lets go on too; no restore does.
+    history.play([(name, n - n % 2 if name == "pause" else n) for name, n in after])
     history.settle()
     for request in ("again", "once more"):  # what went on while it was refused may need a word too
         if history.restore_phase() == "Refused":
