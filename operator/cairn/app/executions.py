@@ -79,10 +79,11 @@ def viewed(key: Key, body: Mapping[str, Any], old: ExecutionView | None, borrowe
         "stale_pause_reason": _wrote(meta, "f:pause", "f:reason") and not _wrote(meta, "f:paused"),
     }  # fmt: skip
     asks = written.get("restoreFrom") or {}
-    without_jobs = _packed(written) if _borrows(written) else b""
     if old is not None and old.execution.generation == generation:
         execution, shape, text = replace(old.execution, **fields), old.shape, old.spec_text
+        without_jobs = old.without_jobs
     else:
+        without_jobs = _packed(written) if _borrows(written) else b""
         given, lacks = _with_jobs(written, borrowed, status)
         begun = status.started_at is not None
         spec, violations = _parsed(given, len(json.dumps(body)), begun=begun)

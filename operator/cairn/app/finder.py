@@ -17,7 +17,7 @@ from cairn.core.observed import Explanation, LogRead
 from cairn.core.outputs import Outputs, OutputsError
 from cairn.core.restore import packs
 from cairn.core.restore.source import Found
-from cairn.errors import ApiError, DamagedPayload, Gone, Rejected
+from cairn.errors import ApiError, Gone, Rejected, Unreadable
 from cairn.ports import Clock, Cluster
 
 logger = logging.getLogger(__name__)
@@ -87,7 +87,7 @@ class Finder:
             try:
                 body = await self._cluster.get_result(view.key.namespace, name)
                 attempts = packs.read_results(body)
-            except (Gone, DamagedPayload) as error:
+            except (Gone, Unreadable) as error:
                 logger.error("%s: %s with kept results cannot be read: %s", view.key, name, error)
                 continue
             for _, attempt in attempts:
@@ -100,7 +100,7 @@ class Finder:
         """Read the jobs of a fork from the object that holds them."""
         try:
             configs = packs.read_configs(await self._cluster.get_result(view.key.namespace, action.name))
-        except (Gone, DamagedPayload) as error:
+        except (Gone, Unreadable) as error:
             logger.error("%s: %s with its jobs cannot be read: %s", view.key, action.name, error)
             configs = None
         if configs is None:

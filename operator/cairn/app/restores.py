@@ -19,6 +19,7 @@ from datetime import timedelta
 from typing import Any
 
 from cairn import names
+from cairn.app.checkpoints.chains import PAGE, every_row
 from cairn.app.checkpoints.outbox import reason_of
 from cairn.app.checkpoints.views import Lane
 from cairn.app.executions import ExecutionView
@@ -34,14 +35,13 @@ from cairn.core.restore.progress import Origin
 from cairn.core.restore.source import Found, NotFound, Wanted, saved_of
 from cairn.core.spec import ExecutionSpec, Restore, Source
 from cairn.errors import Gone, InvalidSpec, NewerSchema, StoreError, Unreadable
-from cairn.ports import Clock, Cluster, Query, Rows
+from cairn.ports import Body, Clock, Cluster, Query, Rows
 
 logger = logging.getLogger(__name__)
 
 _AGAIN = timedelta(seconds=10)
 _LARGE = 300_000  # bytes: what takes too long to be read on the loop
 _LISTED = 5
-_PAGE = 200
 
 _HOW_TO_TAKE = "a checkpoint is taken by creating a Checkpoint object whose spec.executionRef names the execution"
 
@@ -89,10 +89,10 @@ class Restores:
 
     async def _find(self, view: ExecutionView, wanted: Wanted) -> Found:
         namespace = self._namespace(view, wanted.source)
-        seen, id = await self._which(namespace, wanted.source)
-        if seen is not None and not seen.is_ready:
+        body, id = await self._which(namespace, wanted.source)
+        if body is not None and not (seen := objects.view(body)).is_ready:
             self._refuse_unready(seen)
-        copies = await self._copies(namespace, seen, id)
+        copies = await self._copies(namespace, body, id)
         if not copies:
             raise await self._not_found(namespace, wanted.source)
         stored, damage, warning = _chosen(copies, wanted)
@@ -119,20 +119,22 @@ class Restores:
 
     # --- Which one
 
-    async def _which(self, namespace: str, source: Source) -> tuple[CheckpointObject | None, str]:
+    async def _which(self, namespace: str, source: Source) -> tuple[Body | None, str]:
         """The object of the checkpoint, if there is one, and its id as far as that is known."""
         if source.checkpoint_name:
-            seen = await self._object(namespace, source.checkpoint_name)
-            if seen is None and (row := await self._row_of(namespace, source.checkpoint_name)):
+            body = await self._object(namespace, source.checkpoint_name)
+            if body is None and (row := await self._row_of(namespace, source.checkpoint_name)):
                 return None, row.id
-            return seen, seen.id if seen else ""
+            return body, objects.view(body).id if body else ""
         if source.checkpoint_id:
-            return await self._object_with(namespace, source.checkpoint_id), source.checkpoint_id
-        return await self._latest(namespace, source.latest_of)
+            seen, id = await self._object_with(namespace, source.checkpoint_id), source.checkpoint_id
+        else:
+            seen, id = await self._latest(namespace, source.latest_of)
+        return await self._object(namespace, seen.name) if seen else None, id
 
-    async def _object(self, namespace: str, name: str) -> CheckpointObject | None:
+    async def _object(self, namespace: str, name: str) -> Body | None:
         try:
-            return objects.view(await self._cluster.get_checkpoint(namespace, name))
+            return await self._cluster.get_checkpoint(namespace, name)
         except Gone:
             return None
 
@@ -163,7 +165,7 @@ class Restores:
 
     async def _row_of(self, namespace: str, object_name: str) -> Checkpoint | None:
         """The newest row whose object had that name."""
-        return await self._row_where(namespace, Query((), limit=_PAGE), lambda row: row.object_name == object_name)
+        return await self._row_where(namespace, Query((), limit=PAGE), lambda row: row.object_name == object_name)
 
     async def _row_where(
         self, namespace: str, query: Query, right: Callable[[Checkpoint], bool] = lambda row: True
@@ -173,23 +175,20 @@ class Restores:
             return None
         query = replace(query, tenants=[await self._tenant(namespace)])
         try:
-            while True:
-                page = await self._rows.list(query)
-                if (found := next(filter(right, page.items), None)) is not None or page.next is None:
-                    return found
-                query = replace(query, after=page.next)
+            async for row in every_row(self._rows, query):
+                if right(row):
+                    return row
         except StoreError as error:
             logger.warning("the rows of namespace %s cannot be looked through: %s", namespace, error)
-            return None
+        return None
 
     # --- Its copies
 
-    async def _copies(self, namespace: str, seen: CheckpointObject | None, id: str) -> list[_Copy]:
+    async def _copies(self, namespace: str, body: Body | None, id: str) -> list[_Copy]:
         """The copies that there are, the object's first. Raises _Refusal where only a database that is away has one."""
         tenant = await self._tenant(namespace) if self._rows is not None else ""
         copies: list[_Copy] = []
-        if seen is not None and seen.has_state:
-            body = await self._cluster.get_checkpoint(namespace, seen.name)
+        if body is not None and objects.view(body).has_state:
             copies.append(_checked("object", lambda: objects.unchecked(body, tenant)))
         if self._rows is None or not id:
             return copies
@@ -248,7 +247,8 @@ class Restores:
         if newest <= found.id:
             return None
         try:
-            copies = await self._copies(found.namespace, ids.get(newest), newest)
+            body = await self._object(found.namespace, ids[newest].name) if newest in ids else None
+            copies = await self._copies(found.namespace, body, newest)
             whole = next((copy.stored for copy in copies if copy.stored and not copy.damage), None)
             if whole is None:
                 return None

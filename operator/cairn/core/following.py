@@ -178,16 +178,15 @@ def _fetches(draft: Draft, missing: list[JobRecord]) -> list[FetchResult | Fetch
     the clock of its node.
     """
     restored, begun = draft.status.restored_from, draft.status.started_at
-    packed = [
-        r for r in missing
-        if restored and restored.packs and begun and r.launched_at is not None and r.launched_at < begun
-    ]  # fmt: skip
-    fetches: list[FetchResult | FetchPacks] = [
-        FetchResult(draft.name_of(r), r.result) for r in missing if r not in packed
-    ]
-    if packed and restored is not None:
-        fetches.append(FetchPacks(restored.packs, frozenset(r.result for r in packed)))
-    return fetches
+    packs = restored.packs if restored else ()
+    fetches: list[FetchResult | FetchPacks] = []
+    packed: set[str] = set()
+    for record in missing:
+        if packs and begun and record.launched_at is not None and record.launched_at < begun:
+            packed.add(record.result)
+        else:
+            fetches.append(FetchResult(draft.name_of(record), record.result))
+    return [*fetches, FetchPacks(packs, frozenset(packed))] if packed else fetches
 
 
 def launch_of(draft: Draft, record: JobRecord, job: JobSpec, *, held: bool) -> Launch | None:

@@ -22,6 +22,7 @@ from cairn.core.checkpoint.book import Book
 from cairn.core.restore import progress
 from cairn.core.restore.progress import Fork, Progress, RestoredFrom
 from cairn.core.times import format_time, parse_time
+from cairn.core.wire import without_empty
 from cairn.names import MESSAGE_LIMIT
 
 
@@ -274,16 +275,12 @@ def record_from_wire(wire: Mapping[str, Any]) -> JobRecord:
     )
 
 
-def _without_empty(wire: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in wire.items() if value not in (None, "", [], {})}
-
-
 def _time(value: datetime | None) -> str | None:
     return format_time(value) if value else None
 
 
 def _pause_to_wire(pause: PauseState) -> dict[str, Any]:
-    return _without_empty(
+    return without_empty(
         {"phase": pause.phase.value, "since": format_time(pause.since), "generation": pause.generation,
          "by": pause.by, "reason": pause.reason, "mode": pause.mode, "until": _time(pause.until),
          "running": list(pause.running)}
@@ -318,7 +315,7 @@ def _condition_from_wire(wire: Mapping[str, Any]) -> Condition:
 
 
 def _acknowledged_to_wire(ack: Acknowledged) -> dict[str, Any]:
-    return _without_empty(
+    return without_empty(
         {"id": ack.id, "type": ack.type, "at": format_time(ack.at), "outcome": ack.outcome, "job": ack.job,
          "message": ack.message, "by": ack.by}
     )  # fmt: skip
@@ -346,7 +343,7 @@ def to_wire(status: Status) -> dict[str, Any]:
     """The `status` of the custom resource, counts and progress for its columns included."""
     counts = count_states(status.jobs.values())
     cancel = status.cancel
-    return _without_empty(
+    return without_empty(
         {
             "observedGeneration": status.observed_generation,
             "phase": status.phase.value,

@@ -15,6 +15,13 @@ def parse_time(text: str | None) -> datetime | None:
     return value
 
 
+def known_time(text: str) -> datetime:
+    """The time that `text` names, where one was written for certain."""
+    value = parse_time(text)
+    assert value is not None
+    return value
+
+
 def format_time(value: datetime) -> str:
     """`value` in UTC with milliseconds, such as ``2026-01-31T08:00:00.250Z``."""
     return value.astimezone(UTC).isoformat(timespec="milliseconds")[:-6] + "Z"

@@ -188,7 +188,7 @@ async def test_the_newest_is_the_newest_of_objects_and_rows_of_that_name() -> No
 
 async def test_of_rows_whose_objects_had_one_name_it_is_the_newest(monkeypatch: pytest.MonkeyPatch) -> None:
     """Also beyond the first page."""
-    monkeypatch.setattr(module, "_PAGE", 2)
+    monkeypatch.setattr(module, "PAGE", 2)
     bench = Bench()
     for n in range(1, 6):
         await bench.row("before" if n in (1, 2) else "other", saved(n))

@@ -22,7 +22,7 @@ from cairn.core.outputs import Outputs
 from cairn.core.restore import packs
 from cairn.core.status import JobRecord, JobState, Status
 from cairn.core.times import parse_time
-from cairn.errors import CannotSave, DamagedPayload
+from cairn.errors import CannotSave, Unreadable
 from cairn.ports import Cluster
 
 logger = logging.getLogger(__name__)
@@ -60,7 +60,7 @@ class Archive:
         try:
             for job, attempt in packs.read_results(pack):
                 self._put(uid, (job, attempt.number), attempt)
-        except DamagedPayload as error:
+        except Unreadable as error:
             logger.error("%s of execution %s: %s", packs.name_of(pack), uid, error)
 
     def forget(self, uid: str) -> None:

@@ -21,14 +21,13 @@ from cairn.errors import Gone, NotFound, Refused, StoreError, Unreadable
 from cairn.ports import Body, Cluster, Query, Rows
 
 NO_ROWS = "no database is given (DATABASE_URL)"
-_PAGE = 1000
+PAGE = 1000
 
 Chain = dict[str, Held]
 
 
 async def every_row(rows: Rows, query: Query) -> AsyncIterator[Checkpoint]:
-    """All that a query asks for, page by page, newest first."""
-    query = replace(query, limit=_PAGE)
+    """All that a query asks for, newest first, in pages of its limit."""
     while True:
         page = await rows.list(query)
         for found in page.items:
@@ -88,7 +87,7 @@ class ChainReader:
         """The same with rows, and the graves. Raises StoreError."""
         tenant = await self._cluster.get_namespace_uid(namespace)
         found: dict[str, Copy] = {}
-        async for row in every_row(rows, Query([tenant], execution=execution)):
+        async for row in every_row(rows, Query([tenant], execution=execution, limit=PAGE)):
             if (copy := await self._of_row(rows, tenant, row)) is not None:
                 found[row.id] = copy
         both = {id: replace(held.get(id, Held()), row=found.get(id)) for id in held.keys() | found.keys()}

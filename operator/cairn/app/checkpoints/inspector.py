@@ -14,7 +14,7 @@ from typing import assert_never
 
 from cairn import names
 from cairn.app.checkpoints.archive import Archive
-from cairn.app.checkpoints.chains import NO_ROWS, ChainReader, every_row
+from cairn.app.checkpoints.chains import NO_ROWS, PAGE, ChainReader, every_row
 from cairn.app.checkpoints.taking import state_of
 from cairn.app.executions import Borrowed
 from cairn.app.views import Views
@@ -147,7 +147,7 @@ class Inspector:
         tenant = await self._cluster.get_namespace_uid(ref.namespace)
         if ref.is_id:
             return await self._rows.get([tenant], ref.ref)
-        async for found in every_row(self._rows, Query([tenant])):
+        async for found in every_row(self._rows, Query([tenant], limit=PAGE)):
             if found.object_name == ref.ref:  # the newest one: a name can be used again
                 return await self._rows.get([tenant], found.id)
         return None

@@ -14,7 +14,7 @@ from datetime import datetime
 from typing import Any
 
 from cairn.core.checkpoint.trigger import Trigger
-from cairn.core.times import format_time, parse_time
+from cairn.core.times import format_time, known_time, parse_time
 
 SHOWN_CAUSES = 100
 
@@ -112,7 +112,7 @@ def from_wire(wire: Mapping[str, Any]) -> Book:
         last=_last_from_wire(last) if last else None,
         failed=_failure_from_wire(failed) if failed else None,
         pending=tuple(
-            Pending(p["name"], Trigger(p["trigger"]), p["label"], tuple(p["causes"]), _time(p["since"]), p["more"])
+            Pending(p["name"], Trigger(p["trigger"]), p["label"], tuple(p["causes"]), known_time(p["since"]), p["more"])
             for p in wire.get("pending", ())
         ),
         next=parse_time(wire.get("next")),
@@ -122,16 +122,10 @@ def from_wire(wire: Mapping[str, Any]) -> Book:
 
 def _last_from_wire(wire: Mapping[str, Any]) -> Last:
     return Last(
-        wire["name"], wire["checkpointId"], Trigger(wire["trigger"]), _time(wire["at"]), wire["stateDigest"],
+        wire["name"], wire["checkpointId"], Trigger(wire["trigger"]), known_time(wire["at"]), wire["stateDigest"],
         wire["endedJobs"],
     )  # fmt: skip
 
 
 def _failure_from_wire(wire: Mapping[str, Any]) -> Failure:
-    return Failure(wire["name"], wire["reason"], wire.get("message", ""), _time(wire["at"]))
-
-
-def _time(text: str) -> datetime:
-    value = parse_time(text)
-    assert value is not None
-    return value
+    return Failure(wire["name"], wire["reason"], wire.get("message", ""), known_time(wire["at"]))

@@ -39,10 +39,14 @@ _REPLACEMENT = r"\ufffd"
 
 def to_text(content: Serialized) -> str:
     """The document and its texts as one text for an object."""
-    frame = content.document + b"\n" + canonical(dict(content.texts))
-    if len(frame) <= PLAIN_LIMIT:
-        return f"{_PLAIN}:{frame.decode('ascii')}"
-    return f"{_COMPRESSED}:{b64encode(zlib.compress(frame, _LEVEL)).decode('ascii')}"
+    return framed(content.document + b"\n" + canonical(dict(content.texts)), PLAIN_LIMIT)
+
+
+def framed(data: bytes, plain_limit: int) -> str:
+    """ASCII as a tagged text for an object, compressed beyond so many bytes."""
+    if len(data) <= plain_limit:
+        return f"{_PLAIN}:{data.decode('ascii')}"
+    return f"{_COMPRESSED}:{b64encode(zlib.compress(data, _LEVEL)).decode('ascii')}"
 
 
 def from_text(text: str, digest: str) -> Serialized:
@@ -50,7 +54,7 @@ def from_text(text: str, digest: str) -> Serialized:
 
     Raises NewerSchema, DamagedPayload.
     """
-    document, newline, rest = _frame(text).partition(b"\n")
+    document, newline, rest = unframed(text).partition(b"\n")
     if not newline:
         raise DamagedPayload("the payload: there are no texts after the document")
     texts = parse(rest, "the texts")
@@ -59,7 +63,8 @@ def from_text(text: str, digest: str) -> Serialized:
     return Serialized(document, texts, digest, reading.state_digest_of(reading.head(document)))
 
 
-def _frame(text: str) -> bytes:
+def unframed(text: str) -> bytes:
+    """What `framed` was given. Raises NewerSchema, DamagedPayload."""
     tag, colon, rest = text.partition(":")
     if not colon or not _TAG.fullmatch(tag):
         raise DamagedPayload("the payload: no tag that names its codec")

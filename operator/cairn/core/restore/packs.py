@@ -8,12 +8,11 @@ Rules:
 
 from __future__ import annotations
 
-import zlib
-from base64 import b64decode, b64encode
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from cairn import names
+from cairn.core.checkpoint import payload
 from cairn.core.checkpoint.canonical import canonical, digest_of, parse
 from cairn.core.checkpoint.state import Attempt
 from cairn.core.manifests import Identity, Manifest, owner
@@ -25,7 +24,7 @@ from cairn.errors import DamagedPayload
 
 CONFIGS = ("jobs", "jobDefaults", "params")  # what of a spec comes from the checkpoint if it names no jobs
 
-_PLAIN, _COMPRESSED = "json:", "zlib:"
+PLAIN_LIMIT = 2 * names.PACK_BYTES  # results stay readable, and cost no time; only many jobs are compressed
 
 
 def results(identity: Identity, attempts: Mapping[str, Iterable[Attempt]], source: str) -> Iterator[Manifest]:
@@ -73,16 +72,9 @@ def _pack(identity: Identity, held: bytes, message: str) -> Manifest:
         },
         "spec": {
             "execution": identity.name, "executionUid": identity.uid, "reason": "Restored", "message": message,
-            "pack": _text(held), "digest": digest,
+            "pack": payload.framed(held, PLAIN_LIMIT), "digest": digest,
         },
     }  # fmt: skip
-
-
-def _text(held: bytes) -> str:
-    """Results of usual size stay readable, and cost no time; many jobs are compressed."""
-    if len(held) <= 2 * names.PACK_BYTES:
-        return _PLAIN + held.decode("ascii")
-    return _COMPRESSED + b64encode(zlib.compress(held, 5)).decode("ascii")
 
 
 def _written(job: str, attempt: Attempt) -> dict[str, Any]:
@@ -103,26 +95,19 @@ def is_pack(body: Mapping[str, Any]) -> bool:
 
 
 def read_results(body: Mapping[str, Any]) -> list[tuple[str, Attempt]]:
-    """The attempts of a pack, by job; none of one that holds something else. Raises DamagedPayload."""
+    """The attempts of a pack, by job; none of one that holds something else. Raises Unreadable."""
     return [(entry["job"], _read(entry)) for entry in _held(body).get("results", ())]
 
 
 def read_configs(body: Mapping[str, Any]) -> dict[str, Any] | None:
-    """The jobs that an object holds, with what belongs to them. Raises DamagedPayload."""
+    """The jobs that an object holds, with what belongs to them. Raises Unreadable."""
     found: dict[str, Any] | None = _held(body).get("configs")
     return found
 
 
 def _held(body: Mapping[str, Any]) -> dict[str, Any]:
     spec = body["spec"]
-    text: str = spec["pack"]
-    try:
-        if text.startswith(_COMPRESSED):
-            data = zlib.decompress(b64decode(text.removeprefix(_COMPRESSED), validate=True))
-        else:
-            data = text.removeprefix(_PLAIN).encode("ascii")
-    except (ValueError, zlib.error) as error:
-        raise DamagedPayload(f"pack: {error}") from error
+    data = payload.unframed(spec["pack"])
     if digest_of(data) != spec.get("digest"):
         raise DamagedPayload("pack: not what its digest says")
     held: dict[str, Any] = parse(data, "pack")

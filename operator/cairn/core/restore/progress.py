@@ -15,7 +15,8 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from cairn.core.times import format_time, parse_time
+from cairn.core.times import format_time, known_time
+from cairn.core.wire import without_empty
 
 
 class Mode(StrEnum):
@@ -160,13 +161,9 @@ class Fork:
 # --- The stored form -------------------------------------------------------------------------------------------------
 
 
-def _filled(wire: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in wire.items() if value not in (None, "", [], {})}
-
-
 def _job_to_wire(job: JobPlan) -> dict[str, Any]:
     worked = job.verdict in (Verdict.KEEP, Verdict.RERUN)
-    return _filled(
+    return without_empty(
         {"id": job.id, "action": job.verdict.value, "reason": job.reason, "message": job.message,
          "seconds": job.seconds if job.seconds or worked else None, "replay": job.replay}
     )  # fmt: skip
@@ -202,7 +199,7 @@ def _plan_from_wire(wire: Mapping[str, Any]) -> RestorePlan:
 
 
 def _origin_to_wire(origin: Origin) -> dict[str, Any]:
-    return _filled(
+    return without_empty(
         {"checkpointId": origin.id, "checkpointName": origin.name, "digest": origin.digest,
          "namespace": origin.namespace, "execution": origin.execution, "executionUid": origin.execution_uid}
     )  # fmt: skip
@@ -217,7 +214,7 @@ def _origin_from_wire(wire: Mapping[str, Any]) -> Origin:
 
 def to_wire(progress: Progress) -> dict[str, Any]:
     """The progress as `status.restore`."""
-    return _filled(
+    return without_empty(
         {
             "mode": progress.mode.value, "phase": progress.step.value, "observedGeneration": progress.generation,
             "at": format_time(progress.at), "requestId": progress.request_id, "reason": progress.reason,
@@ -232,7 +229,7 @@ def from_wire(wire: Mapping[str, Any]) -> Progress:
     """The progress that `to_wire` wrote."""
     origin, plan = wire.get("from"), wire.get("plan")
     return Progress(
-        Mode(wire["mode"]), Step(wire["phase"]), wire["observedGeneration"], _time(wire["at"]),
+        Mode(wire["mode"]), Step(wire["phase"]), wire["observedGeneration"], known_time(wire["at"]),
         wire.get("requestId", ""), wire.get("reason", ""), wire.get("message", ""),
         _origin_from_wire(origin) if origin else None, _plan_from_wire(plan) if plan else None,
         wire.get("undo", ""), wire.get("target", ""),
@@ -241,7 +238,7 @@ def from_wire(wire: Mapping[str, Any]) -> Progress:
 
 def restored_to_wire(restored: RestoredFrom) -> dict[str, Any]:
     """The source of the present state as `status.restoredFrom`."""
-    return _origin_to_wire(restored.origin) | _filled(
+    return _origin_to_wire(restored.origin) | without_empty(
         {"mode": restored.mode.value, "at": format_time(restored.at), "requestId": restored.request_id,
          "undo": restored.undo, "configs": restored.configs, "packs": list(restored.packs)}
     ) | {"jobs": restored.jobs, "endedJobs": restored.ended}  # fmt: skip
@@ -250,7 +247,7 @@ def restored_to_wire(restored: RestoredFrom) -> dict[str, Any]:
 def restored_from_wire(wire: Mapping[str, Any]) -> RestoredFrom:
     """The source that `restored_to_wire` wrote."""
     return RestoredFrom(
-        Mode(wire["mode"]), _origin_from_wire(wire), _time(wire["at"]), wire["jobs"], wire["endedJobs"],
+        Mode(wire["mode"]), _origin_from_wire(wire), known_time(wire["at"]), wire["jobs"], wire["endedJobs"],
         wire.get("requestId", ""), wire.get("undo", ""), wire.get("configs", ""), tuple(wire.get("packs", ())),
     )  # fmt: skip
 
@@ -265,10 +262,4 @@ def fork_to_wire(fork: Fork) -> dict[str, Any]:
 
 def fork_from_wire(wire: Mapping[str, Any]) -> Fork:
     """The fork that `fork_to_wire` wrote."""
-    return Fork(wire["namespace"], wire["name"], wire["uid"], wire["checkpointId"], _time(wire["at"]))
-
-
-def _time(text: str) -> datetime:
-    value = parse_time(text)
-    assert value is not None
-    return value
+    return Fork(wire["namespace"], wire["name"], wire["uid"], wire["checkpointId"], known_time(wire["at"]))

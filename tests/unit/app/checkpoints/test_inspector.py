@@ -332,7 +332,7 @@ async def test_nothing_has_that_name() -> None:
 
 
 async def test_pages(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(chains, "_PAGE", 2)
+    monkeypatch.setattr(chains, "PAGE", 2)
     bench = Bench()
     await bench.taken(*(f"c{n}" for n in range(5)))
     assert (await inspector(bench).verify("default", "sample")).rows == 5
