@@ -24,10 +24,11 @@ from cairn.core.checkpoint.serializer import state_digest
 from cairn.core.checkpoint.settings import OnError
 from cairn.core.checkpoint.trigger import Trigger
 from cairn.core.checkpoint.triggers import Due, ended
-from cairn.core.draft import Draft
+from cairn.core.draft import Draft, Execution
+from cairn.core.manifests import Identity
 from cairn.core.naming import checkpoint_name, telling_name
 from cairn.core.spec import JobSpec
-from cairn.core.status import JobState
+from cairn.core.status import JobState, PausePhase
 
 _COALESCE = frozenset({Trigger.TIME_BASED, Trigger.JOB_COMPLETED, Trigger.LEVEL_COMPLETED})
 _PENDING_AT_MOST = 50
@@ -61,6 +62,25 @@ def _pauses_on_error(draft: Draft) -> bool:
 def is_critical(draft: Draft, job_id: str) -> bool:
     """Whether a pause waits for this job rather than stop it."""
     return job_id in draft.spec.checkpoint.critical_job_ids
+
+
+# --- Of a pause ------------------------------------------------------------------------------------------------------
+
+
+def awaits_drain(execution: Execution, name: str) -> bool:
+    """Whether a checkpoint is that of a pause which has not drained yet: it is to hold the state that is left then."""
+    pause, spec = execution.status.pause, execution.spec
+    if spec is None or not spec.paused or execution.status.finished:
+        return False
+    if pause is not None and pause.phase is PausePhase.PAUSED:
+        return False
+    generation = pause.generation if pause is not None else execution.generation  # else its begin is still to be seen
+    return name == pause_checkpoint(execution.identity, generation)
+
+
+def pause_checkpoint(identity: Identity, generation: int) -> str:
+    """The name of the checkpoint that a pause takes, which began with that generation of the spec."""
+    return checkpoint_name(identity.name, identity.uid, Trigger.MANUAL, triggers.pause_key(generation))
 
 
 # --- The book --------------------------------------------------------------------------------------------------------

@@ -10,6 +10,7 @@ import pytest
 from pytest import param
 
 from cairn import names
+from cairn.core import checkpointing
 from cairn.core.actions import DeleteExecution, Launch, Plan, SetPaused, StopJob, TakeCheckpoint, Urgency
 from cairn.core.checkpoint import objects
 from cairn.core.checkpoint.book import Book, Last, Pending
@@ -206,6 +207,31 @@ def test_a_drained_pause_is_saved(pause: Pause, checkpoint: CheckpointSettings, 
     )  # fmt: skip
     made = planned(before, kube_job("a"), succeeded("a"))
     assert [p.trigger for p in taken(made)] == expected
+
+
+DRAINING, DRAINED = (PauseState(phase, EARLIER, 4) for phase in PausePhase)
+
+
+@pytest.mark.parametrize(
+    ("pause", "generation", "paused", "waits"),
+    [
+        param(DRAINING, 4, True, True, id="while it drains"),
+        param(DRAINING, 6, True, True, id="also after another edit"),
+        param(DRAINED, 4, True, False, id="not once it has drained"),
+        param(None, 4, True, True, id="before the pause is seen"),
+        param(None, 5, True, False, id="not one that an earlier spec asked for"),
+        param(DRAINING, 4, False, False, id="not after a resume"),
+    ],
+)
+def test_the_checkpoint_of_a_pause_waits_for_the_drain(
+    pause: PauseState | None, generation: int, paused: bool, waits: bool
+) -> None:
+    at = execution(given(settings(), paused=paused), running("a"), status_pause=pause, generation=generation)
+    name = checkpointing.pause_checkpoint(at.identity, 4)
+    assert checkpointing.awaits_drain(at, name) is waits
+    assert not checkpointing.awaits_drain(at, "another")
+    assert not checkpointing.awaits_drain(replace(at, spec=None), name)
+    assert not checkpointing.awaits_drain(replace(at, status=replace(at.status, phase=Phase.FAILED)), name)
 
 
 def test_draining_is_not_drained() -> None:

@@ -32,6 +32,7 @@ from cairn.core.checkpoint.book import Pending
 from cairn.core.checkpoint.objects import CheckpointObject
 from cairn.core.checkpoint.state import Parent, Stored
 from cairn.core.checkpoint.trigger import Trigger
+from cairn.core.checkpointing import awaits_drain
 from cairn.core.naming import checkpoint_id
 from cairn.core.observed import Refusal
 from cairn.errors import AlreadyExists, ApiError, CannotSave, Conflict, Gone, Rejected, StoreError
@@ -45,6 +46,7 @@ _CAUSES = {
 }  # fmt: skip
 _NOTE_LIMIT = 4000
 _AGAIN = 2.0  # seconds between tries to reach the database with a state that no object can hold
+_DRAINING = 1.0  # seconds between looks at a pause; that it has drained leads to a look of its own
 
 
 class Keeper:
@@ -167,6 +169,8 @@ class Keeper:
             text = f"the execution {seen.execution} it was made for is gone; another one has its name"
             await self._fail(seen, names.EXECUTION_NOT_FOUND, text)
             return None
+        if awaits_drain(view.execution, seen.name):
+            return _DRAINING
         try:
             with metrics.CHECKPOINT_SECONDS.time():
                 newest = self._newest(seen, view.key.uid)

@@ -87,10 +87,18 @@ def wants(settings: CheckpointSettings, trigger: Trigger) -> bool:
 
 
 def pause_due(status: Status) -> Due:
-    """For a drained pause: by its begin, which no other pause of this execution shares."""
-    assert status.pause is not None
-    begun = int(status.pause.since.timestamp() * 1000)
-    return Due(Trigger.MANUAL, (status.pause.reason[:CAUSE_LIMIT],) if status.pause.reason else (), f"pause {begun}")
+    """For a drained pause."""
+    pause = status.pause
+    assert pause is not None
+    return Due(Trigger.MANUAL, (pause.reason[:CAUSE_LIMIT],) if pause.reason else (), pause_key(pause.generation))
+
+
+def pause_key(generation: int) -> str:
+    """The cause of a pause's checkpoint: the generation of the spec that paused, which no other pause shares.
+
+    Whoever pauses knows it from the answer, and so the name of the object that will hold the drained state.
+    """
+    return f"pause {generation}"
 
 
 def level_due(found: Sequence[int], status: Status, records: Records, levels: Mapping[str, int]) -> Due:

@@ -13,6 +13,7 @@ from cairn.app.checkpoints import keeper
 from cairn.core.checkpoint import objects
 from cairn.core.checkpoint.serializer import deserialize
 from cairn.core.checkpoint.trigger import Trigger
+from cairn.core.checkpointing import pause_checkpoint
 from cairn.errors import Conflict, Gone, IdTaken, NotMigrated, Refused, Rejected, StoreUnavailable, Unavailable
 from simulation.build import NOW
 from unit.app.checkpoints.bench import LANE, TENANT, Bench
@@ -63,6 +64,18 @@ async def test_what_a_user_asks_for_holds_what_is_stored_at_that_moment() -> Non
     assert (found.checkpoint.created_by, found.checkpoint.metadata) == ("jane", {"k": "v"})
     assert bench.body("mine")["metadata"]["finalizers"] == [names.FINALIZER], "before there was a row"
     assert len(bench.rows.rows) == 1
+
+
+async def test_the_checkpoint_of_a_pause_that_somebody_creates_holds_the_drained_state() -> None:
+    bench = Bench()
+    bench.views.see_execution(bench.cluster.edit("sample", paused=True))
+    name = pause_checkpoint(bench.execution.execution.identity, 2)
+    await bench.ask(name)
+    assert await bench.look() == pytest.approx(1), "looked at again, should nobody pause or drain"
+    assert "status" not in bench.body(name)
+    bench.views.see_execution(bench.cluster.edit("sample", paused=False))
+    await bench.look()
+    assert bench.condition(name, "Ready") == ("True", "Taken"), "resumed before it had drained: it is answered"
 
 
 async def test_without_a_name_it_is_called_by_its_time() -> None:
