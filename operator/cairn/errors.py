@@ -3,6 +3,7 @@
     CairnError
     ├── NotConfigured   the operator's administrator: there is no cluster to talk to
     ├── NotFound        the user's move: nothing has the name or id that they gave
+    ├── WrongState      the user's move: not as things stand; the message says how they stand, and what can be done
     ├── InvalidSpec     the user's move: what they wrote cannot run; carries every violation with its field path
     ├── Conflict        nobody's: the object changed since it was read; read again and decide anew
     ├── Gone            nobody's: the object does not exist (any more)
@@ -41,6 +42,15 @@ class NotConfigured(CairnError):
 
 class NotFound(CairnError):
     """Nothing has that name or id; the message says what there is."""
+
+
+class WrongState(CairnError):
+    """What was asked for does not go with how things stand, such as a pause of a finished execution."""
+
+    def __init__(self, message: str, *, reason: str = "", problems: tuple[Violation, ...] = ()) -> None:
+        super().__init__(message)
+        self.reason = reason  # that of a condition, where there is one
+        self.problems = problems
 
 
 @dataclass(frozen=True, slots=True)

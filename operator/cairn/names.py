@@ -20,6 +20,9 @@ CHECKPOINT_KIND: Final = "Checkpoint"
 # Field managers: one for what the operator observes, one for the single thing it writes in a spec (a pause).
 MANAGER: Final = "cairn-operator"
 PAUSE_MANAGER: Final = "cairn-pause"
+# … and one for each way in, so that `managedFields` tell by which of them a field was written.
+CLI_MANAGER: Final = "cairn-cli"
+API_MANAGER: Final = "cairn-api"
 
 # Labels on Kubernetes Jobs, pods, results and inputs.
 LABEL_EXECUTION: Final = f"{GROUP}/execution"
@@ -35,6 +38,12 @@ FINALIZER: Final = f"{GROUP}/row"
 # Annotations on Kubernetes Jobs.
 ANNOTATION_DEFINITION: Final = f"{GROUP}/definition"
 ANNOTATION_HELD: Final = f"{GROUP}/held-at-generation"
+
+# On what a program asked for with an idempotency key: the digest of what it asked for.
+ANNOTATION_REQUEST: Final = f"{GROUP}/request-digest"
+
+# On a Checkpoint object that is brought in from a file: whoever made it fills it, the operator does not.
+ANNOTATION_IMPORTED: Final = f"{GROUP}/imported"
 
 MAIN_CONTAINER: Final = "main"
 VOLUME: Final = "cairn"

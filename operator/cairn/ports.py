@@ -115,6 +115,62 @@ class Cluster(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """A page of objects, and where the next one begins; an empty cursor: there is no more."""
+
+    items: tuple[Body, ...]
+    cursor: str = ""
+
+
+class Desk(Cluster, Protocol):
+    """What the ways in call besides, on behalf of people. Each raises the errors of `cairn.errors`, and no others."""
+
+    async def list_executions(
+        self, namespace: str = "", *, selector: str = "", limit: int = 250, cursor: str = ""
+    ) -> Listed:
+        """The executions of a namespace, or of all, with those labels, in pages. Raises Rejected for a bad selector."""
+        ...
+
+    async def locate_execution(self, uid: str) -> tuple[str, str] | None:
+        """Namespace and name of the execution with that UID."""
+        ...
+
+    async def apply(self, body: Body, *, force: bool = False, dry_run: bool = False) -> Body:
+        """Server-side apply of an object of Cairn's. Raises Conflict where another manager owns a field, Rejected."""
+        ...
+
+    async def patch_execution(self, namespace: str, name: str, patch: Body) -> Body:
+        """Merge-patch an execution; `patch` names its UID or version. Raises Conflict, Gone, Rejected."""
+        ...
+
+    def watch_execution(self, namespace: str, name: str) -> AsyncIterator[Body]:
+        """The execution as it is now and whenever it changes, until it is deleted or the API server ends the watch."""
+        ...
+
+    async def find_checkpoints(self, namespace: str, **fields: str) -> list[Body]:
+        """The Checkpoints, of all namespaces if none is named, whose selectable fields (`status.phase` …) are these."""
+        ...
+
+    async def list_pods_of(self, namespace: str, execution_uid: str, job: str) -> list[Body]:
+        """The pods of a job's attempts."""
+        ...
+
+    def follow_log(
+        self, namespace: str, pod: str, container: str, *, follow: bool, tail_lines: int | None
+    ) -> AsyncIterator[bytes]:
+        """A container's log in chunks, as it is written if `follow`. Raises Gone, Rejected (no log yet), Unavailable."""
+        ...
+
+    async def list_namespaces(self) -> dict[str, str]:
+        """The UIDs of all namespaces by their names."""
+        ...
+
+    async def whoami(self) -> str:
+        """The name that the API server knows the caller by."""
+        ...
+
+
 # --- Stores of checkpoints -------------------------------------------------------------------------------------------
 
 

@@ -113,5 +113,4 @@ class Finder:
         found = await self._restores.find(view, action.asked)
         self._views.seen(view.key.uid).restore = found
         if isinstance(found, Found) and view.execution.borrows_jobs and view.execution.status.started_at is None:
-            configs = {key: found.spec[key] for key in packs.CONFIGS if key in found.spec}
-            self._views.borrow(view.key.uid, Borrowed(origin_of(view.asks), configs))
+            self._views.borrow(view.key.uid, Borrowed(origin_of(view.asks), packs.configs_of(found.spec)))

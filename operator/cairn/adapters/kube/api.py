@@ -24,8 +24,10 @@ REQUEST_TIMEOUT = 15.0  # seconds
 STREAM_TIMEOUT = 300.0
 _PAGE = "250"  # objects of a list at once
 _MERGE_PATCH = "application/merge-patch+json"
+_APPLY_PATCH = "application/apply-patch+yaml"  # JSON is YAML
 # Asking for the metadata alone keeps a large object from being sent back after each write.
 _METADATA_ONLY = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1,application/json"
+_METADATA_LIST = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
 
 
 async def connect(kubeconfig: str | None = None, context: str | None = None) -> Api:
@@ -75,10 +77,17 @@ class Api:
 
     async def list_all(self, path: str, **query: str) -> list[Body]:
         """All objects of a list, page by page. Raises Gone, Refused, Unavailable."""
+        return await self._pages(path, query, "application/json")
+
+    async def list_metadata(self, path: str) -> list[Body]:
+        """The metadata alone of all objects of a list. Raises Gone, Refused, Unavailable."""
+        return await self._pages(path, {}, _METADATA_LIST)
+
+    async def _pages(self, path: str, query: dict[str, str], accept: str) -> list[Body]:
         found: list[Body] = []
         query["limit"] = _PAGE
         while True:
-            page = await self.get(path, **query)
+            page = await self._json("GET", path, query, accept=accept)
             found += page["items"]
             if not (more := page["metadata"].get("continue")):
                 return found
@@ -100,6 +109,10 @@ class Api:
         accept = _METADATA_ONLY if metadata_only else "application/json"
         return await self._json("PATCH", path, query, body, content_type=_MERGE_PATCH, accept=accept)
 
+    async def apply(self, path: str, body: Body, **query: str) -> Body:
+        """Server-side apply; the query names the field manager. Raises Conflict, Rejected, Refused, Unavailable."""
+        return await self._json("PATCH", path, query, body, content_type=_APPLY_PATCH)
+
     async def delete(
         self, path: str, *, uid: str, resource_version: str = "", propagation: str = "Background"
     ) -> None:
@@ -108,13 +121,13 @@ class Api:
         options = {"propagationPolicy": propagation, "preconditions": preconditions}
         await self._json("DELETE", path, {}, options)
 
-    async def stream(self, path: str, **query: str) -> AsyncIterator[bytes]:
-        """A response's body in chunks. Raises Gone, Rejected, Unavailable."""
-        response = await self._request("GET", path, query, None, accept="*/*", timeout=STREAM_TIMEOUT)
+    async def stream(self, path: str, seconds: float = STREAM_TIMEOUT, /, **query: str) -> AsyncIterator[bytes]:
+        """A response's body in chunks, for so many seconds. Raises Gone, Refused, Rejected, Unavailable."""
+        response = await self._request("GET", path, query, None, accept="*/*", timeout=seconds)
         try:
             if response.status >= 400:
                 raise _error("GET", response.status, {}, await response.read())
-            async for chunk in response.content.iter_chunked(64 * 1024):
+            async for chunk in response.content.iter_any():
                 yield chunk
         except (aiohttp.ClientError, TimeoutError) as error:
             raise Unavailable(type(error).__name__) from error

@@ -8,34 +8,36 @@ from typing import Any
 from cairn import names
 from cairn.adapters.kube.api import Api, Body
 
-_PATHS = {
+PATHS = {
     "Job": "/apis/batch/v1/namespaces/{}/jobs",
     "ConfigMap": "/api/v1/namespaces/{}/configmaps",
+    names.EXECUTION_KIND: f"/apis/{names.API_VERSION}/namespaces/{{}}/{names.EXECUTIONS}",
     names.CHECKPOINT_KIND: f"/apis/{names.API_VERSION}/namespaces/{{}}/{names.CHECKPOINTS}",
     names.RESULT_KIND: f"/apis/{names.API_VERSION}/namespaces/{{}}/{names.RESULTS}",
 }
 
 
-def _execution(namespace: str, name: str) -> str:
+def execution_path(namespace: str, name: str) -> str:
     return f"/apis/{names.API_VERSION}/namespaces/{namespace}/{names.EXECUTIONS}/{name}"
 
 
 def _checkpoint(namespace: str, name: str) -> str:
-    return f"{_PATHS[names.CHECKPOINT_KIND].format(namespace)}/{name}"
+    return f"{PATHS[names.CHECKPOINT_KIND].format(namespace)}/{name}"
 
 
 def _job(namespace: str, name: str) -> str:
-    return f"{_PATHS['Job'].format(namespace)}/{name}"
+    return f"{PATHS['Job'].format(namespace)}/{name}"
 
 
 class KubeCluster:
     """A real API server."""
 
-    def __init__(self, api: Api) -> None:
+    def __init__(self, api: Api, manager: str = names.MANAGER) -> None:
         self._api = api
+        self._manager = manager
 
     async def get_execution(self, namespace: str, name: str) -> Body:
-        return await self._api.get(_execution(namespace, name))
+        return await self._api.get(execution_path(namespace, name))
 
     async def write_status(self, namespace: str, name: str, uid: str, resource_version: str, status: Body) -> str:
         body: Body = {
@@ -43,50 +45,50 @@ class KubeCluster:
             "metadata": {"name": name, "namespace": namespace, "uid": uid, "resourceVersion": resource_version},
         }  # fmt: skip
         answer = await self._api.replace(
-            f"{_execution(namespace, name)}/status", body, fieldManager=names.MANAGER
+            f"{execution_path(namespace, name)}/status", body, fieldManager=self._manager
         )
         version: str = answer["metadata"]["resourceVersion"]
         return version
 
     async def patch_paused(self, namespace: str, name: str, resource_version: str, spec: Body) -> None:
         body: Body = {"metadata": {"resourceVersion": resource_version}, "spec": spec}
-        await self._api.patch(_execution(namespace, name), body, fieldManager=names.PAUSE_MANAGER)
+        await self._api.patch(execution_path(namespace, name), body, fieldManager=names.PAUSE_MANAGER)
 
     async def delete_execution(self, namespace: str, name: str, uid: str) -> None:
-        await self._api.delete(_execution(namespace, name), uid=uid)
+        await self._api.delete(execution_path(namespace, name), uid=uid)
 
     async def create(self, manifest: Body) -> Body:
-        path = _PATHS[manifest["kind"]].format(manifest["metadata"]["namespace"])
-        return await self._api.create(path, manifest, fieldManager=names.MANAGER)
+        path = PATHS[manifest["kind"]].format(manifest["metadata"]["namespace"])
+        return await self._api.create(path, manifest, fieldManager=self._manager)
 
     async def get_job(self, namespace: str, name: str) -> Body:
         return await self._api.get(_job(namespace, name))
 
     async def patch_job(self, namespace: str, name: str, patch: Body) -> Body:
-        return await self._api.patch(_job(namespace, name), patch, fieldManager=names.MANAGER)
+        return await self._api.patch(_job(namespace, name), patch, fieldManager=self._manager)
 
     async def list_pods(self, namespace: str, job_name: str) -> list[Body]:
         selector = f"batch.kubernetes.io/job-name={job_name}"
         return await self._api.list_all(f"/api/v1/namespaces/{namespace}/pods", labelSelector=selector)
 
     async def get_result(self, namespace: str, name: str) -> Body:
-        return await self._api.get(f"{_PATHS[names.RESULT_KIND].format(namespace)}/{name}")
+        return await self._api.get(f"{PATHS[names.RESULT_KIND].format(namespace)}/{name}")
 
     async def patch_result_status(self, namespace: str, name: str, status: Body) -> None:
-        path = f"{_PATHS[names.RESULT_KIND].format(namespace)}/{name}"
+        path = f"{PATHS[names.RESULT_KIND].format(namespace)}/{name}"
         found = await self._api.get(path)
         body: Body = {"metadata": {"uid": found["metadata"]["uid"]}, "status": status}
-        await self._api.patch(path, body, fieldManager=names.MANAGER)
+        await self._api.patch(path, body, fieldManager=self._manager)
 
     async def list_results(self, namespace: str, execution_uid: str) -> list[Body]:
-        path, selector = _PATHS[names.RESULT_KIND].format(namespace), f"{names.LABEL_EXECUTION_UID}={execution_uid}"
+        path, selector = PATHS[names.RESULT_KIND].format(namespace), f"{names.LABEL_EXECUTION_UID}={execution_uid}"
         return await self._api.list_all(path, labelSelector=selector)
 
     async def get_checkpoint(self, namespace: str, name: str) -> Body:
         return await self._api.get(_checkpoint(namespace, name))
 
     async def list_checkpoints(self, namespace: str) -> list[Body]:
-        return await self._api.list_all(_PATHS[names.CHECKPOINT_KIND].format(namespace))
+        return await self._api.list_all(PATHS[names.CHECKPOINT_KIND].format(namespace))
 
     async def write_checkpoint_status(
         self, namespace: str, name: str, uid: str, resource_version: str, status: Body
@@ -96,13 +98,13 @@ class KubeCluster:
             "metadata": {"name": name, "namespace": namespace, "uid": uid, "resourceVersion": resource_version},
         }  # fmt: skip
         path = f"{_checkpoint(namespace, name)}/status"
-        answer = await self._api.replace(path, body, fieldManager=names.MANAGER)
+        answer = await self._api.replace(path, body, fieldManager=self._manager)
         version: str = answer["metadata"]["resourceVersion"]
         return version
 
     async def patch_checkpoint(self, namespace: str, name: str, patch: Body, *, status: bool = False) -> Body:
         path = _checkpoint(namespace, name) + ("/status" if status else "")
-        return await self._api.patch(path, patch, metadata_only=True, fieldManager=names.MANAGER)
+        return await self._api.patch(path, patch, metadata_only=True, fieldManager=self._manager)
 
     async def delete_checkpoint(self, namespace: str, name: str, uid: str, resource_version: str) -> None:
         await self._api.delete(_checkpoint(namespace, name), uid=uid, resource_version=resource_version)
@@ -112,10 +114,10 @@ class KubeCluster:
         return uid
 
     async def list_config_maps(self, namespace: str, selector: str) -> list[Body]:
-        return await self._api.list_all(_PATHS["ConfigMap"].format(namespace), labelSelector=selector)
+        return await self._api.list_all(PATHS["ConfigMap"].format(namespace), labelSelector=selector)
 
     async def delete_config_map(self, namespace: str, name: str, uid: str) -> None:
-        await self._api.delete(f"{_PATHS['ConfigMap'].format(namespace)}/{name}", uid=uid)
+        await self._api.delete(f"{PATHS['ConfigMap'].format(namespace)}/{name}", uid=uid)
 
     async def newest_warning(self, namespace: str, uid: str) -> tuple[str, str]:
         selector = f"involvedObject.uid={uid},type=Warning"

@@ -16,15 +16,13 @@ from cairn import names
 from cairn.app.checkpoints.archive import Archive
 from cairn.app.checkpoints.chains import NO_ROWS, PAGE, ChainReader, every_row
 from cairn.app.checkpoints.taking import state_of
-from cairn.app.executions import Borrowed
-from cairn.app.views import Views
+from cairn.app.looking import look
 from cairn.core.checkpoint import objects, serializer
 from cairn.core.checkpoint.chain import Report
 from cairn.core.checkpoint.changes import readable
 from cairn.core.checkpoint.diff import Diff, diff
 from cairn.core.checkpoint.state import Checkpoint, CheckpointState, Label, Stored
 from cairn.core.checkpoint.trigger import Trigger
-from cairn.core.restore import packs
 from cairn.errors import Gone, NotFound, StoreError, StoreUnavailable, Unreadable
 from cairn.ports import Body, Clock, Cluster, Query, Rows
 
@@ -90,17 +88,7 @@ class Inspector:
             body = await self._cluster.get_execution(ref.namespace, ref.execution)
         except Gone:
             raise NotFound(f"there is no execution {ref.execution} in namespace {ref.namespace}") from None
-        uid = body["metadata"]["uid"]
-        views = Views()
-        views.see_execution(body)
-        view = views.execution(uid)
-        assert view is not None
-        restored = view.execution.status.restored_from
-        if view.execution.lacks_jobs and restored is not None:
-            configs = packs.read_configs(await self._cluster.get_result(ref.namespace, restored.configs))
-            views.borrow(uid, Borrowed(restored.configs, configs or {}))
-            view = views.execution(uid)
-            assert view is not None
+        view = await look(self._cluster, body)
         label = Label("now", "as it is now", Trigger.MANUAL, self._clock())
         return await state_of(view, label, Archive(self._cluster))
 

@@ -45,7 +45,7 @@ def results(identity: Identity, attempts: Mapping[str, Iterable[Attempt]], sourc
 
 def configs(identity: Identity, spec: Mapping[str, Any], source: str) -> Manifest:
     """The object that holds the jobs of a checkpoint's spec, with what belongs to them."""
-    held = canonical({"configs": {key: spec[key] for key in CONFIGS if key in spec}})
+    held = canonical({"configs": configs_of(spec)})
     return _pack(identity, held, f"the jobs of {source}")
 
 
@@ -56,6 +56,11 @@ def name_of(pack: Mapping[str, Any]) -> str:
 
 def _results(identity: Identity, entries: list[bytes], source: str) -> Manifest:
     return _pack(identity, b'{"results":[' + b",".join(entries) + b"]}", f"{len(entries)} results of {source}")
+
+
+def configs_of(spec: Mapping[str, Any]) -> dict[str, Any]:
+    """What an execution whose own spec has no jobs takes over from that of a checkpoint."""
+    return {key: spec[key] for key in CONFIGS if key in spec}
 
 
 def _pack(identity: Identity, held: bytes, message: str) -> Manifest:

@@ -127,8 +127,9 @@ def test_each_pause_has_its_own_cause() -> None:
     due = triggers.pause_due(one)
     assert (due.trigger, due.causes) == (Trigger.MANUAL, ("look",))
     assert triggers.pause_due(paused(PausePhase.PAUSED)).causes == ()
-    assert triggers.pause_due(Status(pause=PauseState(PausePhase.PAUSED, NOW, 1))).key == due.key == triggers.pause_key(1)
-    assert triggers.pause_due(Status(pause=PauseState(PausePhase.PAUSED, NOW, 2))).key != due.key
+    again, other = (Status(pause=PauseState(PausePhase.PAUSED, NOW, generation)) for generation in (1, 2))
+    assert triggers.pause_due(again).key == due.key == triggers.pause_key(1)
+    assert triggers.pause_due(other).key != due.key
 
 
 def test_a_time_is_told_by_the_clock() -> None:

@@ -1,0 +1,1 @@
+"""What people and programs ask of executions and checkpoints, whichever way in they take."""

@@ -1,0 +1,42 @@
+"""How people name an execution or a checkpoint: by name, by namespace/name, by UID, by id."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from cairn.errors import InvalidSpec, Violation
+
+_UID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
+_NAMESPACE = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
+_NAME = re.compile(r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?")
+_CHECKPOINT_ID = re.compile(r"checkpoint_[0-9]{13,}_[0-9a-z]{1,32}")
+
+
+@dataclass(frozen=True, slots=True)
+class ExecutionRef:
+    """An execution as it was named; with a UID, `namespace` is only where one that is not found would have been."""
+
+    namespace: str
+    name: str = ""
+    uid: str = ""
+
+    def __str__(self) -> str:
+        return f"execution {self.uid or self.name}"
+
+
+def execution_ref(text: str, namespace: str, field: str = "executionId") -> ExecutionRef:
+    """What is meant by `namespace/name`, a UID, or a name in that namespace. Raises InvalidSpec that names `field`."""
+    if _UID.fullmatch(text):
+        return ExecutionRef(namespace, uid=text)
+    where, slash, name = text.rpartition("/")
+    ref = ExecutionRef(where if slash else namespace, name)
+    if not _NAMESPACE.fullmatch(ref.namespace) or not _NAME.fullmatch(ref.name):
+        wanted = "must be the UID of an execution, namespace/name, or a name"
+        raise InvalidSpec((Violation(field, f"{wanted}; names are lower case: a-z, 0-9, - and ."),))
+    return ref
+
+
+def is_checkpoint_id(text: str) -> bool:
+    """Whether it is the id of a checkpoint; a name of an object holds no underscore."""
+    return bool(_CHECKPOINT_ID.fullmatch(text))
