@@ -159,7 +159,7 @@ class Desk(Cluster, Protocol):
     def follow_log(
         self, namespace: str, pod: str, container: str, *, follow: bool, tail_lines: int | None
     ) -> AsyncIterator[bytes]:
-        """A container's log in chunks, as it is written if `follow`. Raises Gone, Rejected (no log yet), Unavailable."""
+        """A container's log in chunks, as it is written if `follow`. Raises Gone, Rejected, Unavailable."""
         ...
 
     async def list_namespaces(self) -> dict[str, str]:

@@ -52,9 +52,9 @@ def test_resume() -> None:
     "ask", [asking.pause(asking.Pause()), asking.resume, asking.cancel("new")], ids=["pause", "resume", "cancel"]
 )
 def test_a_finished_execution_is_refused_and_told_what_can_be_done(ask: asking.Ask) -> None:
-    with pytest.raises(WrongState, match=r"execution ml/train has finished \(Succeeded\) and cannot be .*; ") as refused:
+    with pytest.raises(WrongState, match=r"execution ml/train has finished \(Succeeded\) and cannot be .*; ") as said:
         ask(FINISHED)
-    assert refused.value.reason == "Succeeded"
+    assert said.value.reason == "Succeeded"
 
 
 def test_cancel() -> None:

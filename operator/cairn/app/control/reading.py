@@ -18,7 +18,7 @@ from cairn.app.executions import ExecutionView
 from cairn.core.checkpoint.state import Attempt
 from cairn.core.naming import attempt_name
 from cairn.core.schema import closest
-from cairn.errors import NotFound, WrongState
+from cairn.errors import Gone, NotFound, Unavailable, WrongState
 from cairn.ports import Body, Desk
 
 
@@ -75,14 +75,19 @@ class Reading:
             chunks = self._desk.follow_log(
                 view.key.namespace, source.pod, source.container, follow=follow, tail_lines=tail_lines
             )  # fmt: skip
-            async for chunk in chunks:
-                yield chunk
-        elif source.kept is None:
+            try:
+                async for chunk in chunks:
+                    yield chunk
+                return
+            except (Gone, Unavailable):
+                if (kept := await self._kept(view, source.job, source.attempt)) is None:
+                    raise
+                source = LogSource(source.job, source.attempt, kept=kept)
+        if source.kept is None:
             text = f"the pod of attempt {source.attempt} of job {source.job} is gone, and nothing was kept of its log"
             raise WrongState(text)
-        else:
-            kept = source.kept.splitlines(keepends=True)
-            yield "".join(kept if tail_lines is None else kept[len(kept) - tail_lines :]).encode()
+        lines = source.kept.splitlines(keepends=True)
+        yield "".join(lines if tail_lines is None else lines[max(len(lines) - tail_lines, 0) :]).encode()
 
     async def attempts(self, view: ExecutionView) -> Mapping[str, tuple[Attempt, ...]]:
         """Every attempt of every job that is known, with its outputs. Raises CannotSave, and the errors of the API."""

@@ -1,0 +1,49 @@
+"""`cairn pause`: nothing new starts, what runs finishes."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from cairn.adapters.clock import system_clock
+from cairn.cli.session import (
+    ContextOption,
+    NamesArgument,
+    NamespaceOption,
+    SelectorOption,
+    Session,
+    done,
+    each,
+    moment,
+    serve,
+)
+from cairn.core import asking
+from cairn.core.refs import ExecutionRef
+from cairn.core.spec import PauseMode
+
+ReasonOption = Annotated[str, typer.Option(help="Why, for people.")]
+ModeOption = Annotated[PauseMode | None, typer.Option(help="Drain lets what runs finish, Stop ends it.")]
+UntilOption = Annotated[str | None, typer.Option(help="Resume by itself then: 2026-01-31T18:00:00Z, or in 30m, 2h, 1d.")]
+CheckpointOption = Annotated[
+    bool | None, typer.Option("--checkpoint/--no-checkpoint", help="Whether the drained state is saved.")
+]
+
+
+def run(
+    names: NamesArgument = None, selector: SelectorOption = "", reason: ReasonOption = "", mode: ModeOption = None,
+    until: UntilOption = None, checkpoint: CheckpointOption = None, namespace: NamespaceOption = None,
+    context: ContextOption = None,
+) -> None:  # fmt: skip
+    """Pause executions: nothing new starts, what runs finishes (or is stopped). Returns at once.
+
+    Example: kubectl cairn pause -l team=ml --reason "node upgrade" --until 2h
+    """
+    ends = moment(until, system_clock()) if until else None
+    asked = asking.Pause(reason, mode.value if mode else "", ends, checkpoint)
+
+    async def paused(session: Session, ref: ExecutionRef) -> str:
+        body, taken = await session.executions.pause(ref, asked)
+        return done(body, f"paused; its state will be in checkpoint {taken}" if taken else "paused")
+
+    raise typer.Exit(serve(namespace, context, lambda session: each(session, names, selector, paused)))

@@ -1,0 +1,226 @@
+"""What every verb that talks to a cluster shares: who asks, where, how the answer is written, what an error costs.
+
+Rules:
+- The user's own kubeconfig decides what they may: each call is made as them, to the API server.
+- Exit codes: 0, it is so or it was done; 1, it is not so or was refused; 2, an error: a wrong word, no cluster, no right.
+- Several names are worked on one after the other: one that fails is told, and holds up no other.
+- Colours and moving pictures are for terminals; what is piped is plain.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import os
+import re
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Annotated, Any, NoReturn, TypeVar
+
+import typer
+import yaml
+from rich.console import Console
+
+from cairn import names
+from cairn.adapters.clock import system_clock
+from cairn.adapters.kube.api import connect, default_namespace
+from cairn.adapters.kube.desk import KubeDesk
+from cairn.app.checkpoints.inspector import Inspector
+from cairn.app.control.executions import Executions
+from cairn.app.control.reading import Reading
+from cairn.app.control.restores import RestoreControl
+from cairn.core.refs import ExecutionRef, execution_ref
+from cairn.errors import CairnError, InvalidSpec, WrongState
+from cairn.ports import Body, Desk
+
+REFUSED = 1
+ERROR = 2
+
+T = TypeVar("T")
+
+_FROM_NOW = re.compile(r"([1-9][0-9]{0,8})([smhd])")
+_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+
+
+class Output(StrEnum):
+    """How an answer is written."""
+
+    TEXT = "text"
+    JSON = "json"
+    YAML = "yaml"
+
+
+NamespaceOption = Annotated[
+    str | None, typer.Option("--namespace", "-n", help="By default that of the kubeconfig's context.")
+]
+ContextOption = Annotated[str | None, typer.Option("--context", help="The kubeconfig's context to use.")]
+SelectorOption = Annotated[
+    str, typer.Option("--selector", "-l", help="Executions with these labels, as in kubectl: team=ml,env!=dev.")
+]
+OutputOption = Annotated[
+    Output, typer.Option("--output", "-o", help="text for people, json and yaml for programs.")
+]
+NameArgument = Annotated[str, typer.Argument(metavar="EXECUTION", help="A name, namespace/name, or a UID.")]
+NamesArgument = Annotated[
+    list[str] | None, typer.Argument(metavar="EXECUTION…", help="Names, namespace/name, or UIDs.")
+]
+YesOption = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask; for scripts.")]
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """A user at work in a namespace."""
+
+    desk: Desk
+    namespace: str
+    console: Console
+
+    @property
+    def executions(self) -> Executions:
+        """Executions, as this user may use them."""
+        return Executions(self.desk)
+
+    @property
+    def restores(self) -> RestoreControl:
+        """Restores, from what the objects hold."""
+        return RestoreControl(self.desk, None, system_clock)
+
+    @property
+    def reading(self) -> Reading:
+        """Logs and outputs."""
+        return Reading(self.desk)
+
+    @property
+    def inspector(self) -> Inspector:
+        """Diff and verify, of what the objects hold."""
+        return Inspector(self.desk, None, system_clock)
+
+    def ref(self, text: str) -> ExecutionRef:
+        """The execution that is meant; `dagx/name` is understood as kubectl writes it. Raises InvalidSpec."""
+        kind, slash, name = text.partition("/")
+        is_kind = slash and kind in ("dagx", "dagexecution", names.EXECUTIONS, f"{names.EXECUTIONS}.{names.GROUP}")
+        return execution_ref(name if is_kind else text, self.namespace, "EXECUTION")
+
+
+Work = Callable[[Session], Awaitable[T]]
+
+
+def console() -> Console:
+    """Standard output: 120 columns where it is no terminal, so that what is piped does not depend on one."""
+    plain = not os.isatty(1)
+    return Console(width=120 if plain and "COLUMNS" not in os.environ else None, soft_wrap=False, highlight=False)
+
+
+def serve(namespace: str | None, context: str | None, work: Work[T]) -> T:
+    """Do some work as the user of the kubeconfig; an error is told, and ends the program with its exit code."""
+
+    async def worked() -> T:
+        api = await connect(context=context)
+        try:
+            return await work(Session(KubeDesk(api, names.CLI_MANAGER), namespace or default_namespace(), console()))
+        finally:
+            await api.close()
+
+    logging.getLogger("kubernetes").setLevel(logging.ERROR)  # it warns of a missing kubeconfig, which is told anyway
+    try:
+        return asyncio.run(worked())
+    except (CairnError, TimeoutError) as error:
+        fail(error)
+    except KeyboardInterrupt:
+        raise typer.Exit(130) from None
+
+
+def fail(error: Exception) -> NoReturn:
+    """Tell an error, and end the program."""
+    tell(error)
+    raise typer.Exit(REFUSED if isinstance(error, WrongState) else ERROR) from None
+
+
+def tell(error: Exception, about: str = "") -> None:
+    """Write an error to standard error: each violation on a line of its own."""
+    lines = [str(v) for v in error.violations] if isinstance(error, InvalidSpec) else [str(error)]
+    for line in lines:
+        typer.echo(f"{about}: {line}" if about else line or type(error).__name__, err=True)
+
+
+# --- Several executions ----------------------------------------------------------------------------------------------
+
+
+async def chosen(session: Session, given: Sequence[str] | None, selector: str = "") -> list[ExecutionRef]:
+    """The executions that are named, or that carry the labels. Raises typer's error for both, or for neither."""
+    if bool(given) is bool(selector):
+        raise typer.BadParameter("name executions, or choose them by labels (-l)")
+    if given:
+        return [session.ref(name) for name in given]
+    found: list[ExecutionRef] = []
+    cursor = ""
+    while True:
+        page = await session.desk.list_executions(session.namespace, selector=selector, cursor=cursor)
+        found += [ExecutionRef(b["metadata"]["namespace"], b["metadata"]["name"]) for b in page.items]
+        if not (cursor := page.cursor):
+            return found
+
+
+async def each(
+    session: Session, given: Sequence[str] | None, selector: str,
+    work: Callable[[Session, ExecutionRef], Awaitable[str]],
+) -> int:  # fmt: skip
+    """Do something to each of several executions, and tell what it has come to; the exit code."""
+    refs = await chosen(session, given, selector)
+    if not refs:
+        typer.echo(f"no execution in namespace {session.namespace} has the labels {selector}", err=True)
+    code = 0
+    for ref in refs:
+        try:
+            said = await work(session, ref)
+        except (CairnError, TimeoutError) as error:
+            tell(error, f"{ref.namespace}/{ref.name}" if ref.name else ref.uid)
+            code = max(code, REFUSED if isinstance(error, WrongState) else ERROR)
+        else:
+            typer.echo(said)
+    return code
+
+
+def done(body: Body, what: str) -> str:
+    """What was done to an object, as kubectl says it."""
+    return f"dagexecution.{names.GROUP}/{body['metadata']['name']} {what}"
+
+
+def moment(text: str, now: datetime) -> datetime:
+    """A time as people write it: RFC 3339, or from now on: `30m`, `2h`, `1d`. Raises typer's error for others."""
+    if found := _FROM_NOW.fullmatch(text):
+        return now + timedelta(seconds=int(found[1]) * _UNITS[found[2]])
+    try:
+        at = datetime.fromisoformat(text)
+    except ValueError:
+        at = None
+    if at is None or at.tzinfo is None:
+        raise typer.BadParameter(f"{text!r} is no time such as 2026-01-31T18:00:00Z, nor one from now on: 30m, 2h, 1d")
+    return at
+
+
+# --- Answers ---------------------------------------------------------------------------------------------------------
+
+
+def write(output: Output, wire: Mapping[str, Any] | Sequence[Any], text: Callable[[], None]) -> None:
+    """Write an answer to standard output: for people as `text` does it, for programs as it is."""
+    match output:
+        case Output.JSON:
+            typer.echo(json.dumps(wire, indent=2, ensure_ascii=False))
+        case Output.YAML:
+            typer.echo(yaml.safe_dump(wire, sort_keys=False, allow_unicode=True), nl=False)
+        case _:
+            text()
+
+
+def confirm(yes: bool, question: str) -> None:
+    """Ask before something is lost. Without a terminal to ask on, only `--yes` will do."""
+    if yes:
+        return
+    if not os.isatty(0):
+        raise typer.BadParameter(f"{question} There is no terminal to ask on: give --yes")
+    if not typer.confirm(question):
+        raise typer.Exit(REFUSED)
