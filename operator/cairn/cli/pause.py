@@ -24,7 +24,9 @@ from cairn.core.spec import PauseMode
 
 ReasonOption = Annotated[str, typer.Option(help="Why, for people.")]
 ModeOption = Annotated[PauseMode | None, typer.Option(help="Drain lets what runs finish, Stop ends it.")]
-UntilOption = Annotated[str | None, typer.Option(help="Resume by itself then: 2026-01-31T18:00:00Z, or in 30m, 2h, 1d.")]
+UntilOption = Annotated[
+    str | None, typer.Option(help="Resume by itself then: 2026-01-31T18:00:00Z, or in 30m, 2h, 1d.")
+]
 CheckpointOption = Annotated[
     bool | None, typer.Option("--checkpoint/--no-checkpoint", help="Whether the drained state is saved.")
 ]

@@ -2,7 +2,8 @@
 
 Rules:
 - The user's own kubeconfig decides what they may: each call is made as them, to the API server.
-- Exit codes: 0, it is so or it was done; 1, it is not so or was refused; 2, an error: a wrong word, no cluster, no right.
+- Exit codes: 0, it is so or it was done; 1, it is not so or was refused; 2, an error (a wrong word, no cluster, no
+  right).
 - Several names are worked on one after the other: one that fails is told, and holds up no other.
 - Colours and moving pictures are for terminals; what is piped is plain.
 """
