@@ -1,0 +1,51 @@
+"""What the endpoints work with, and how they get hold of it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Annotated
+
+from fastapi import Depends, Request
+
+from cairn.api.settings import ApiSettings
+from cairn.api.tracing import trace_of
+from cairn.app.access import Access
+from cairn.ports import Caller, Clock, Cluster, Rows
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """The world of one application; it has no other."""
+
+    settings: ApiSettings
+    access: Access
+    cluster: Cluster
+    rows: Rows | None
+    clock: Clock
+    new_id: Callable[[], str]  # 128 bits that nobody may guess, as hexadecimal digits
+    closing: asyncio.Event = field(default_factory=asyncio.Event)  # set when the process shuts down: streams then end
+
+
+def parts_of(request: Request) -> Parts:
+    """The parts of the application that answers."""
+    parts: Parts = request.app.state.parts
+    return parts
+
+
+def access_of(request: Request) -> Access:
+    """Who may do what."""
+    return parts_of(request).access
+
+
+def caller_of(request: Request) -> Caller:
+    """Who calls; the gate has let nobody in that it does not know."""
+    caller = trace_of(request.scope).caller
+    assert caller is not None, "an endpoint for callers must be under /api/"
+    return caller
+
+
+TheParts = Annotated[Parts, Depends(parts_of)]
+TheAccess = Annotated[Access, Depends(access_of)]
+TheCaller = Annotated[Caller, Depends(caller_of)]
