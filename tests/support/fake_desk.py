@@ -10,7 +10,7 @@ import copy
 import itertools
 import os
 from collections import defaultdict
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -133,7 +133,7 @@ class FakeDesk(FakeCluster):
         self.react(body)
         return copy.deepcopy(body)
 
-    async def watch_execution(self, namespace: str, name: str) -> AsyncIterator[Body]:
+    async def watch_execution(self, namespace: str, name: str) -> AsyncGenerator[Body, None]:
         self._call("watch_execution", name)
         yield copy.deepcopy(self._execution(name, namespace))
         self._in_vain += not self.later[name]

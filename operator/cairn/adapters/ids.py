@@ -1,10 +1,10 @@
-"""Where new ids come from: random, and in small letters and digits, so that they can be part of an object's name."""
+"""Where ids come from that nobody may guess."""
 
 from __future__ import annotations
 
 import secrets
 
 
-def new_id() -> str:
-    """Twelve hexadecimal digits that nobody has had before."""
-    return secrets.token_hex(6)
+def random_id() -> str:
+    """128 random bits, as 32 hexadecimal digits."""
+    return secrets.token_hex(16)

@@ -29,7 +29,7 @@ from rich.console import Console
 
 from cairn import names
 from cairn.adapters.clock import system_clock
-from cairn.adapters.ids import new_id
+from cairn.adapters.ids import random_id
 from cairn.adapters.kube.api import connect, default_namespace
 from cairn.adapters.kube.desk import KubeDesk
 from cairn.app.checkpoints.inspector import Inspector
@@ -82,7 +82,7 @@ class Session:
     namespace: str
     console: Console
     clock: Clock = system_clock
-    new_id: Callable[[], str] = new_id
+    new_id: Callable[[], str] = random_id
 
     @property
     def executions(self) -> Executions:
