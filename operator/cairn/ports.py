@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
@@ -145,7 +145,7 @@ class Desk(Cluster, Protocol):
         """Merge-patch an execution; `patch` names its UID or version. Raises Conflict, Gone, Rejected."""
         ...
 
-    def watch_execution(self, namespace: str, name: str) -> AsyncIterator[Body]:
+    def watch_execution(self, namespace: str, name: str) -> AsyncGenerator[Body, None]:
         """The execution as it is now and whenever it changes, until it is deleted or the API server ends the watch."""
         ...
 

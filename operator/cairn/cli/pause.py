@@ -6,7 +6,6 @@ from typing import Annotated
 
 import typer
 
-from cairn.adapters.clock import system_clock
 from cairn.cli.session import (
     ContextOption,
     NamesArgument,
@@ -41,10 +40,10 @@ def run(
 
     Example: kubectl cairn pause -l team=ml --reason "node upgrade" --until 2h
     """
-    ends = moment(until, system_clock()) if until else None
-    asked = asking.Pause(reason, mode.value if mode else "", ends, checkpoint)
 
     async def paused(session: Session, ref: ExecutionRef) -> str:
+        ends = moment(until, session.clock()) if until else None
+        asked = asking.Pause(reason, mode.value if mode else "", ends, checkpoint)
         body, taken = await session.executions.pause(ref, asked)
         return done(body, f"paused; its state will be in checkpoint {taken}" if taken else "paused")
 

@@ -15,7 +15,9 @@ import json
 import logging
 import os
 import re
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -27,6 +29,7 @@ from rich.console import Console
 
 from cairn import names
 from cairn.adapters.clock import system_clock
+from cairn.adapters.ids import random_id
 from cairn.adapters.kube.api import connect, default_namespace
 from cairn.adapters.kube.desk import KubeDesk
 from cairn.app.checkpoints.inspector import Inspector
@@ -35,7 +38,7 @@ from cairn.app.control.reading import Reading
 from cairn.app.control.restores import RestoreControl
 from cairn.core.refs import ExecutionRef, execution_ref
 from cairn.errors import CairnError, InvalidSpec, WrongState
-from cairn.ports import Body, Desk
+from cairn.ports import Body, Clock, Desk
 
 REFUSED = 1
 ERROR = 2
@@ -78,6 +81,8 @@ class Session:
     desk: Desk
     namespace: str
     console: Console
+    clock: Clock = system_clock
+    new_id: Callable[[], str] = random_id
 
     @property
     def executions(self) -> Executions:
@@ -87,7 +92,7 @@ class Session:
     @property
     def restores(self) -> RestoreControl:
         """Restores, from what the objects hold."""
-        return RestoreControl(self.desk, None, system_clock)
+        return RestoreControl(self.desk, None, self.clock)
 
     @property
     def reading(self) -> Reading:
@@ -97,7 +102,7 @@ class Session:
     @property
     def inspector(self) -> Inspector:
         """Diff and verify, of what the objects hold."""
-        return Inspector(self.desk, None, system_clock)
+        return Inspector(self.desk, None, self.clock)
 
     def ref(self, text: str) -> ExecutionRef:
         """The execution that is meant; `dagx/name` is understood as kubectl writes it. Raises InvalidSpec."""
@@ -111,19 +116,31 @@ Work = Callable[[Session], Awaitable[T]]
 
 def console() -> Console:
     """Standard output: 120 columns where it is no terminal, so that what is piped does not depend on one."""
-    plain = not os.isatty(1)
+    plain = not sys.stdout.isatty()
     return Console(width=120 if plain and "COLUMNS" not in os.environ else None, soft_wrap=False, highlight=False)
+
+
+def asks_on_a_terminal() -> bool:
+    """Whether there is somebody who can be asked."""
+    return sys.stdin.isatty()
+
+
+@asynccontextmanager
+async def connected(namespace: str | None, context: str | None) -> AsyncIterator[Session]:
+    """A session of the user of the kubeconfig. Raises NotConfigured."""
+    api = await connect(context=context)
+    try:
+        yield Session(KubeDesk(api, names.CLI_MANAGER), namespace or default_namespace(context), console())
+    finally:
+        await api.close()
 
 
 def serve(namespace: str | None, context: str | None, work: Work[T]) -> T:
     """Do some work as the user of the kubeconfig; an error is told, and ends the program with its exit code."""
 
     async def worked() -> T:
-        api = await connect(context=context)
-        try:
-            return await work(Session(KubeDesk(api, names.CLI_MANAGER), namespace or default_namespace(), console()))
-        finally:
-            await api.close()
+        async with connected(namespace, context) as session:
+            return await work(session)
 
     logging.getLogger("kubernetes").setLevel(logging.ERROR)  # it warns of a missing kubeconfig, which is told anyway
     try:
@@ -221,7 +238,7 @@ def confirm(yes: bool, question: str) -> None:
     """Ask before something is lost. Without a terminal to ask on, only `--yes` will do."""
     if yes:
         return
-    if not os.isatty(0):
+    if not asks_on_a_terminal():
         raise typer.BadParameter(f"{question} There is no terminal to ask on: give --yes")
     if not typer.confirm(question):
         raise typer.Exit(REFUSED)

@@ -16,8 +16,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from cairn.core.restore.progress import UNDER_WAY
 from cairn.core.spec import RequestType
-from cairn.core.status import FINISHED, Phase
+from cairn.core.status import FINISHED, PausePhase, Phase
 from cairn.core.times import format_time
 from cairn.core.wire import without_empty
 from cairn.errors import WrongState
@@ -50,6 +51,28 @@ def pause_generation(body: Body) -> int:
     """The generation of the spec by which its pause began, as far as that has been seen."""
     pause = (body.get("status") or {}).get("pause") or {}
     return int(pause.get("generation") or body["metadata"]["generation"])
+
+
+def is_seen(body: Body) -> bool:
+    """Whether its status speaks of the spec as it is now."""
+    return bool((body.get("status") or {}).get("observedGeneration", 0) >= body["metadata"]["generation"])
+
+
+def has_drained(body: Body) -> bool:
+    """Whether its pause has come to its end. Raises WrongState if that will not be: it has finished, or goes on."""
+    if not is_seen(body):
+        return False
+    if phase_of(body) in FINISHED:
+        raise WrongState(f"{_title(body)} has finished ({phase_of(body)}) before it was paused")
+    if not is_paused(body):
+        raise WrongState(f"{_title(body)} was resumed before all of it had stopped")
+    return ((body["status"].get("pause")) or {}).get("phase") == PausePhase.PAUSED
+
+
+def has_finished(body: Body) -> bool:
+    """Whether it has come to its end, and nothing that was asked since keeps it from that."""
+    step = ((body.get("status") or {}).get("restore") or {}).get("phase")
+    return is_seen(body) and phase_of(body) in FINISHED and step not in UNDER_WAY
 
 
 def answer_to(body: Body, request_id: str) -> Mapping[str, Any] | None:

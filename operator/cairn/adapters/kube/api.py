@@ -42,13 +42,14 @@ async def connect(kubeconfig: str | None = None, context: str | None = None) -> 
     return Api(client.ApiClient(configuration=settings))
 
 
-def default_namespace() -> str:
-    """The namespace of the kubeconfig's current context; `default` where it names none."""
+def default_namespace(context: str | None = None) -> str:
+    """The namespace of a context of the kubeconfig, by default of the current one; `default` where it names none."""
     try:
-        _, current = config.list_kube_config_contexts()
+        every, current = config.list_kube_config_contexts()
     except config.ConfigException:
         return "default"
-    return (current.get("context") or {}).get("namespace") or "default"
+    used = next((c for c in every if c["name"] == context), {}) if context else current
+    return (used.get("context") or {}).get("namespace") or "default"
 
 
 async def _configure(settings: client.Configuration, kubeconfig: str | None, context: str | None) -> None:

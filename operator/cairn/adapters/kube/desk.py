@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 
 from cairn import names
 from cairn.adapters.kube.api import Api, Body
@@ -47,7 +47,7 @@ class KubeDesk(KubeCluster):
     async def patch_execution(self, namespace: str, name: str, patch: Body) -> Body:
         return await self._api.patch(execution_path(namespace, name), patch, fieldManager=self._manager)
 
-    async def watch_execution(self, namespace: str, name: str) -> AsyncIterator[Body]:
+    async def watch_execution(self, namespace: str, name: str) -> AsyncGenerator[Body, None]:
         path, selector = PATHS[names.EXECUTION_KIND].format(namespace), f"metadata.name={name}"
         there = await self._api.get(path, fieldSelector=selector)
         if not there["items"]:

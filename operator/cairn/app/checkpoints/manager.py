@@ -41,6 +41,41 @@ class Wish:
     name: str = ""
     metadata: Mapping[str, str] = field(default_factory=dict)
     created_by: str | None = None
+    pinned: bool = False  # retention leaves it alone
+
+
+async def ask_for(cluster: Cluster, wish: Wish) -> str:
+    """Ask for a checkpoint; the name of its object, which exists by now. Raises the errors of the API."""
+    name = checkpoint_name(wish.execution, wish.namespace, Trigger.MANUAL, wish.key)
+    body: objects.Body = {
+        "apiVersion": names.API_VERSION, "kind": names.CHECKPOINT_KIND,
+        "metadata": {"name": name, "namespace": wish.namespace},
+        "spec": {"executionRef": {"name": wish.execution}, "metadata": dict(wish.metadata)},
+    }  # fmt: skip
+    more = {"name": wish.name, "createdBy": wish.created_by, "pinned": wish.pinned}
+    body["spec"] |= {field: value for field, value in more.items() if value}
+    try:
+        await cluster.create(body)
+    except AlreadyExists:
+        logger.debug("checkpoint %s was asked for before", name)
+    return name
+
+
+async def settled(cluster: Cluster, namespace: str, name: str, *, seconds: float | None) -> CheckpointObject:
+    """A checkpoint as soon as it is Ready; None seconds: however long that takes.
+
+    Raises CannotSave with the reason of the condition, TimeoutError, and the errors of the API.
+    """
+    looks = 0
+    async with asyncio.timeout(seconds):
+        while True:
+            seen = objects.view(await cluster.get_checkpoint(namespace, name))
+            if seen.is_failed:
+                raise CannotSave(*seen.ready)
+            if seen.is_ready:
+                return seen
+            await asyncio.sleep(_LOOKS[min(looks, len(_LOOKS) - 1)])
+            looks += 1
 
 
 class CheckpointManager:
@@ -58,30 +93,8 @@ class CheckpointManager:
         Raises CannotSave with the reason of the condition, TimeoutError if there is no answer within so many seconds
         (it is taken when an operator is there again), and the errors of the API.
         """
-        name = checkpoint_name(wish.execution, wish.namespace, Trigger.MANUAL, wish.key)
-        body: objects.Body = {
-            "apiVersion": names.API_VERSION, "kind": names.CHECKPOINT_KIND,
-            "metadata": {"name": name, "namespace": wish.namespace},
-            "spec": {"executionRef": {"name": wish.execution}, "metadata": dict(wish.metadata)},
-        }  # fmt: skip
-        body["spec"] |= {k: v for k, v in {"name": wish.name, "createdBy": wish.created_by}.items() if v}
-        try:
-            await self._cluster.create(body)
-        except AlreadyExists:
-            logger.debug("checkpoint %s was asked for before", name)
-        async with asyncio.timeout(seconds):
-            return await self._settled(wish.namespace, name)
-
-    async def _settled(self, namespace: str, name: str) -> CheckpointObject:
-        looks = 0
-        while True:
-            seen = objects.view(await self._cluster.get_checkpoint(namespace, name))
-            if seen.is_failed:
-                raise CannotSave(*seen.ready)
-            if seen.is_ready:
-                return seen
-            await asyncio.sleep(_LOOKS[min(looks, len(_LOOKS) - 1)])
-            looks += 1
+        name = await ask_for(self._cluster, wish)
+        return await settled(self._cluster, wish.namespace, name, seconds=seconds)
 
     async def get(self, tenants: Collection[str], id: str) -> Stored | None:
         """A checkpoint with what it holds, checked. Raises Unreadable, and the errors of the API."""

@@ -9,11 +9,14 @@ Rules:
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+import asyncio
+from collections.abc import Callable, Collection, Mapping
+from contextlib import aclosing
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from cairn import names
+from cairn.app.control.watching import versions
 from cairn.app.executions import ExecutionView
 from cairn.app.looking import eventually, look
 from cairn.core import asking
@@ -27,6 +30,8 @@ from cairn.core.refs import ExecutionRef
 from cairn.core.schema import closest
 from cairn.errors import AlreadyExists, Conflict, Gone, NotFound, WrongState
 from cairn.ports import Body, Desk
+
+T = TypeVar("T")
 
 _TRIES = 8
 
@@ -83,6 +88,18 @@ class Executions:
     async def view(self, ref: ExecutionRef) -> ExecutionView:
         """The execution, parsed. Raises NotFound, and the errors of the API."""
         return await look(self._desk, await self.get(ref))
+
+    async def until(self, ref: ExecutionRef, read: Callable[[Body], T | None], *, seconds: float | None) -> T:
+        """What `read` makes of the execution, as soon as it makes something of it; None seconds: however long it takes.
+
+        Raises TimeoutError, NotFound (also if it is deleted meanwhile), what `read` raises, and the errors of the API.
+        """
+        where = Where.of(await self.get(ref))
+        async with asyncio.timeout(seconds), aclosing(versions(self._desk, where.namespace, where.name)) as seen:
+            async for body in seen:
+                if (found := read(body)) is not None:
+                    return found
+        raise NotFound(f"execution {where} was deleted meanwhile")
 
     # --- Changing
 
@@ -141,16 +158,25 @@ class Executions:
     async def repair(self, ref: ExecutionRef, *asked: Repair, seconds: float = 10) -> list[Mapping[str, Any]]:
         """Repair jobs; the operator's answers, as in `status.requests`, in that order.
 
-        Raises NotFound (also of a job), WrongState if one is refused, TimeoutError if there is no answer within so many
-        seconds (it stays asked), and the errors of the API.
+        Raises WrongState if one is refused, and as `try_to_repair`.
+        """
+        answers = await self.try_to_repair(ref, *asked, seconds=seconds)
+        for answer in answers:
+            if answer["outcome"] != "Done":
+                raise WrongState(refusal(answer))
+        return answers
+
+    async def try_to_repair(
+        self, ref: ExecutionRef, *asked: Repair, seconds: float = 10
+    ) -> list[Mapping[str, Any]]:  # fmt: skip
+        """Repair jobs; the operator's answers, as in `status.requests`, in that order, refusals among them.
+
+        Raises NotFound (also of a job: then nothing is asked), WrongState if there is no room for more requests,
+        TimeoutError if there is no answer within so many seconds (it stays asked), and the errors of the API.
         """
         await self._check_jobs(ref, [one.job for one in asked])
         await self.change(ref, asking.repair(*asked))
-        answers = [await self.answer(ref, one.id, seconds=seconds) for one in asked]
-        for answer in answers:
-            if answer["outcome"] != "Done":
-                raise WrongState(answer.get("message") or f"{answer['type']} of {answer.get('job')} was refused")
-        return answers
+        return [await self.answer(ref, one.id, seconds=seconds) for one in asked]
 
     async def answer(self, ref: ExecutionRef, request_id: str, *, seconds: float) -> Mapping[str, Any]:
         """The operator's answer to a request. Raises TimeoutError, NotFound, and the errors of the API."""
@@ -192,3 +218,8 @@ class Executions:
         if asked is None or (there["metadata"].get("annotations") or {}).get(names.ANNOTATION_REQUEST) != asked:
             raise WrongState(f"there is an execution {Where.of(there)} already; choose another name")
         return there, False
+
+
+def refusal(answer: Mapping[str, Any]) -> str:
+    """Why a request was not carried out."""
+    return str(answer.get("message") or f"{answer['type']} of {answer.get('job')} was refused")
