@@ -35,7 +35,7 @@ from cairn.core.parse import parse
 from cairn.core.spec import FailurePolicy, OutputsFrom, Replay, RunOn, Scheduling
 from cairn.errors import InvalidSpec, Violation
 
-_NO_WORD = re.compile(r"[-+.0-9].*|[yn]", re.IGNORECASE | re.DOTALL)
+_NO_WORD = re.compile(r"[-+.]*[0-9].*|[yn]", re.IGNORECASE | re.DOTALL)
 
 
 class _Dumper(yaml.SafeDumper):
@@ -132,7 +132,7 @@ class Dag:
         metadata = {"name": self.name} | ({"namespace": namespace} if namespace else {})
         spec = self._spec()
         named = schema.read(Metadata, metadata, "metadata")
-        bounded = schema.read(ExecutionSpec, spec, "spec")
+        bounded = schema.read(ExecutionSpec, schema.plain(spec, "spec")[0], "spec")
         violations = [*named.violations, *_parsed(spec)]
         known = {violation.field for violation in violations}
         violations += (violation for violation in bounded.violations if violation.field not in known)
