@@ -5,6 +5,7 @@
     ├── NotFound        the user's move: nothing has the name or id that they gave
     ├── WrongState      the user's move: not as things stand; the message says how they stand, and what can be done
     ├── InvalidSpec     the user's move: what they wrote cannot run; carries every violation with its field path
+    ├── KeyReused       the caller's: the key of an earlier request, for something else
     ├── Unauthenticated the caller's: no token, or one that nobody vouches for
     ├── Forbidden       the caller's, or whoever grants rights: that caller may not do that
     ├── Conflict        nobody's: the object changed since it was read; read again and decide anew
@@ -72,6 +73,10 @@ class InvalidSpec(CairnError):
     def __init__(self, violations: tuple[Violation, ...]) -> None:
         super().__init__("; ".join(map(str, violations)))
         self.violations = violations
+
+
+class KeyReused(CairnError):
+    """An object was made by an earlier request with that key, which asked for something else."""
 
 
 class Unauthenticated(CairnError):

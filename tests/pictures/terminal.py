@@ -87,7 +87,7 @@ def _colour(name: str) -> str | None:
 
 def picture(command: str, screen: pyte.Screen, name: str) -> str:
     """An SVG of a terminal in which a command was given; without anything that has to be fetched to show it."""
-    console = Console(record=True, width=COLUMNS, file=open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115
+    console = Console(record=True, width=COLUMNS, file=open(os.devnull, "w", encoding="utf-8"))
     console.print(Text.assemble(("$ ", "bold green"), (command, "bold")))
     console.print(text_of(screen))
     svg = console.export_svg(title=name, unique_id=f"cairn-{name.replace(' ', '-')}")

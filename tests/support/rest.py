@@ -13,7 +13,7 @@ from cairn.api.app import create_app
 from cairn.api.parts import Parts
 from cairn.api.settings import ApiSettings
 from cairn.app.access import Access, Remembering
-from cairn.ports import Cluster, Reviewer
+from cairn.ports import Desk, Reviewer
 from support.reviewer import FakeReviewer
 
 ALICE_TOKEN = {"Authorization": "Bearer alice-token"}
@@ -30,11 +30,11 @@ class Ids:
         return f"{self.given:032x}"
 
 
-def parts(reviewer: Reviewer | None = None, cluster: Cluster | None = None, **settings: Any) -> Parts:
-    """Parts that remember no answer, unless the settings say so; without a cluster, none may be called."""
+def parts(reviewer: Reviewer | None = None, desk: Desk | None = None, **settings: Any) -> Parts:
+    """Parts that remember no answer, unless the settings say so; without a desk, nothing may be called."""
     given = ApiSettings(**({"access_seconds": 0, "denied_seconds": 0} | settings))
     access = Access(reviewer or FakeReviewer(), Remembering(given.access_seconds, given.denied_seconds))
-    return Parts(given, access, cluster, None, system_clock, Ids())  # type: ignore[arg-type]
+    return Parts(given, access, desk, None, None, system_clock, Ids())  # type: ignore[arg-type]
 
 
 def client(app: FastAPI, headers: Mapping[str, str] | None = None, address: str = "192.0.2.1") -> httpx.AsyncClient:

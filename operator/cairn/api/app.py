@@ -16,7 +16,7 @@ from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 
 from cairn.api import health
-from cairn.api.endpoints import identity
+from cairn.api.endpoints import identity, training
 from cairn.api.gate import Gate, Quota
 from cairn.api.middleware import Answered, Bounded, Hardened, Timed, Traced
 from cairn.api.models import FieldError, ProblemDetails
@@ -27,7 +27,7 @@ DESCRIPTION = """\
 Executions and checkpoints of Cairn for programs. Whoever has a token of the cluster may do here what the cluster lets
 them do with kubectl. Every error is told as `ProblemDetails`.
 """
-_ROUTERS = (identity.router,)
+_ROUTERS = (training.router, identity.router)
 _EXPOSED = ("ETag", "RateLimit", "RateLimit-Policy", "Retry-After", "X-Request-ID")
 
 

@@ -12,7 +12,11 @@ from fastapi import Depends, Request
 from cairn.api.settings import ApiSettings
 from cairn.api.tracing import trace_of
 from cairn.app.access import Access
-from cairn.ports import Caller, Clock, Cluster, Rows
+from cairn.app.checkpoints.manager import CheckpointManager
+from cairn.app.control.checkpoints import Checkpoints
+from cairn.app.control.executions import Executions
+from cairn.app.control.restores import RestoreControl
+from cairn.ports import Caller, CheckpointStore, Clock, Desk, Rows
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,11 +25,32 @@ class Parts:
 
     settings: ApiSettings
     access: Access
-    cluster: Cluster
+    desk: Desk
+    objects: CheckpointStore
     rows: Rows | None
     clock: Clock
     new_id: Callable[[], str]  # 128 bits that nobody may guess, as hexadecimal digits
     closing: asyncio.Event = field(default_factory=asyncio.Event)  # set when the process shuts down: streams then end
+
+    @property
+    def executions(self) -> Executions:
+        """Executions, with the rights of the API's own account."""
+        return Executions(self.desk)
+
+    @property
+    def restores(self) -> RestoreControl:
+        """Plans, forks, rewinds."""
+        return RestoreControl(self.desk, self.rows, self.clock)
+
+    @property
+    def checkpoints(self) -> Checkpoints:
+        """Checkpoints by whatever name."""
+        return Checkpoints(self.desk, self.rows, self.clock)
+
+    @property
+    def manager(self) -> CheckpointManager:
+        """Taking, listing and counting checkpoints."""
+        return CheckpointManager(self.desk, self.objects, self.rows, self.clock)
 
 
 def parts_of(request: Request) -> Parts:

@@ -94,8 +94,12 @@ def _cairn(error: CairnError) -> Problem:
             return Problem(kinds.UNAUTHENTICATED, text, headers={"WWW-Authenticate": 'Bearer realm="cairn"'})
         case errors.Forbidden():
             return Problem(kinds.FORBIDDEN, text)
+        case errors.KeyReused():
+            return Problem(kinds.REUSED_KEY, text)
         case errors.NotFound():
             return Problem(kinds.NOT_FOUND, text)
+        case errors.WrongState(reason=reason, problems=problems):
+            return Problem(kinds.CONFLICT, f"{reason}: {text}" if reason else text, violations=problems)
         case errors.InvalidSpec(violations=violations):
             return Problem(kinds.INVALID, _count(violations), violations=violations)
         case errors.CannotSave(reason=reason):

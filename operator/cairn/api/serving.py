@@ -12,10 +12,12 @@ from contextlib import asynccontextmanager, suppress
 import uvicorn
 from starlette.types import ASGIApp
 
+from cairn import names
 from cairn.adapters.clock import system_clock
 from cairn.adapters.ids import random_id
 from cairn.adapters.kube.api import connect
-from cairn.adapters.kube.cluster import KubeCluster
+from cairn.adapters.kube.checkpoints import ObjectStore
+from cairn.adapters.kube.desk import KubeDesk
 from cairn.adapters.kube.reviews import KubeReviewer
 from cairn.adapters.postgres.pool import READER, Pool
 from cairn.adapters.postgres.store import PostgresStore
@@ -42,7 +44,8 @@ async def connected(settings: ApiSettings) -> AsyncIterator[Parts]:
         remembering = Remembering(settings.access_seconds, settings.denied_seconds)
         access = Access(KubeReviewer(api, settings.audiences), remembering)
         rows = PostgresStore(pool) if pool else None
-        yield Parts(settings, access, KubeCluster(api), rows, system_clock, random_id)
+        desk, objects = KubeDesk(api, names.API_MANAGER), ObjectStore(api, system_clock)
+        yield Parts(settings, access, desk, objects, rows, system_clock, random_id)
     finally:
         if pool is not None:
             await pool.close()

@@ -40,6 +40,8 @@ class ApiSettings(LogSettings):
     """A file with the certificate and its chain, as PEM; looked at again every few seconds, so it can be rotated."""
     tls_key: Path | None = None
     """A file with its key."""
+    default_namespace: str = "default"
+    """Where an execution or a checkpoint is that is named without a namespace."""
     audiences: tuple[str, ...] = ()
     """Tokens must have been made for one of these; empty: for the API server itself."""
     access_seconds: float = Field(5, ge=0, le=60)
