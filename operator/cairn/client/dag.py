@@ -10,12 +10,10 @@ Rules:
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from enum import Enum
 from typing import Any, TypedDict, Unpack
 
-import yaml
 from pydantic.alias_generators import to_camel
 
 from cairn.client.models import (
@@ -34,20 +32,6 @@ from cairn.core import schema
 from cairn.core.parse import parse
 from cairn.core.spec import FailurePolicy, OutputsFrom, Replay, RunOn, Scheduling
 from cairn.errors import InvalidSpec, Violation
-
-_NO_WORD = re.compile(r"[-+.]*[0-9].*|[yn]", re.IGNORECASE | re.DOTALL)
-
-
-class _Dumper(yaml.SafeDumper):
-    """YAML that kubectl reads as it was meant: to its parser, unlike Python's, 1e-05 is a number and y is true."""
-
-
-def _represent(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
-    style = "|" if "\n" in text else '"' if _NO_WORD.fullmatch(text) else None
-    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
-
-
-_Dumper.add_representer(str, _represent)
 
 
 class JobRef(str):
@@ -142,7 +126,7 @@ class Dag:
 
     def to_yaml(self, namespace: str | None = None) -> str:
         """The execution as a file for `kubectl apply --server-side -f`; raises `InvalidSpec` like `build`."""
-        return yaml.dump(self.build(namespace).to_body(), Dumper=_Dumper, sort_keys=False, allow_unicode=True)
+        return self.build(namespace).to_yaml()
 
     def _spec(self) -> dict[str, Any]:
         spec: dict[str, Any] = _body(self._fields)

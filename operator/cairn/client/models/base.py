@@ -16,6 +16,7 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import ConfigDict, Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 
+from cairn.client.models.dumping import to_yaml
 from cairn.client.models.kinds import (
     ConditionReason,
     ConditionType,
@@ -103,6 +104,10 @@ class Resource(Written):
             "metadata": self.metadata.to_body(),
             "spec": self.spec.to_body(),
         }
+
+    def to_yaml(self) -> str:
+        """The same as a file for `kubectl apply --server-side -f`."""
+        return to_yaml(self.to_body())
 
 
 class Condition(Told):
