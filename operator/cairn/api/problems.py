@@ -158,7 +158,7 @@ def _validation(error: RequestValidationError) -> Problem:
     if any(each["type"] == "json_invalid" for each in found):
         where, said = found[0]["loc"][-1], found[0].get("ctx", {}).get("error", "")
         return Problem(kinds.MALFORMED, f"the body is no JSON: {said} (character {where})")
-    violations = tuple(Violation(_path(each["loc"]), each["msg"][:TEXT_LIMIT]) for each in found)
+    violations = tuple(Violation(_path(each["loc"]), each["msg"].removeprefix("Value error, ")[:TEXT_LIMIT]) for each in found)
     return Problem(kinds.INVALID, _count(violations), violations=violations)
 
 
