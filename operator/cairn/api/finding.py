@@ -2,9 +2,9 @@
 
 Rules:
 - What is named with its namespace is asked for there before anything is looked at: 403 whether it exists or not.
-- What is named by an id alone is looked for among what the caller may do this with. What is not found there is answered
-  as if it had been looked for in the namespace that was given (or the default one): 403 if they may not look there, else
-  404. So nobody learns from an answer what others have.
+- What is named by an id alone is looked for among what the caller may do this with. What is not found there is
+  answered as if it had been looked for in the namespace that was given (or the default one): 403 if they may not look
+  there, else 404. So nobody learns from an answer what others have.
 """
 
 from __future__ import annotations

@@ -158,8 +158,12 @@ def _validation(error: RequestValidationError) -> Problem:
     if any(each["type"] == "json_invalid" for each in found):
         where, said = found[0]["loc"][-1], found[0].get("ctx", {}).get("error", "")
         return Problem(kinds.MALFORMED, f"the body is no JSON: {said} (character {where})")
-    violations = tuple(Violation(_path(each["loc"]), each["msg"].removeprefix("Value error, ")[:TEXT_LIMIT]) for each in found)
+    violations = tuple(Violation(_path(each["loc"]), _said(each["msg"])) for each in found)
     return Problem(kinds.INVALID, _count(violations), violations=violations)
+
+
+def _said(message: str) -> str:
+    return message.removeprefix("Value error, ")[:TEXT_LIMIT]
 
 
 def _path(loc: Sequence[str | int]) -> str:

@@ -57,7 +57,7 @@ class CheckpointAsked(Asked):
     name: Annotated[
         str, Field(max_length=253, description="What it is called; by default `Manual checkpoint at <time>`.")
     ] = ""
-    metadata: Metadata = {}
+    metadata: Metadata = Field(default_factory=dict)
 
 
 class CheckpointTold(Told):

@@ -43,7 +43,7 @@ class Wish:
 
 
 async def ask_for(cluster: Cluster, wish: Wish) -> str:
-    """Ask for a checkpoint; the name of its object, which exists by now. Raises KeyReused, and the errors of the API."""
+    """Ask for a checkpoint; the name of its object, which then exists. Raises KeyReused, and the errors of the API."""
     name = checkpoint_name(wish.execution, wish.namespace, Trigger.MANUAL, wish.key)
     body: objects.Body = {
         "apiVersion": names.API_VERSION, "kind": names.CHECKPOINT_KIND,
