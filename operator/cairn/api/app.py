@@ -18,7 +18,7 @@ from starlette.middleware.cors import CORSMiddleware
 from cairn.api import health
 from cairn.api.endpoints import identity, training
 from cairn.api.gate import Gate, Quota
-from cairn.api.middleware import Answered, Bounded, Hardened, Timed, Traced
+from cairn.api.middleware import Answered, Bounded, Clocked, Hardened, Timed, Traced
 from cairn.api.models import FieldError, ProblemDetails
 from cairn.api.parts import Parts
 from cairn.api.tracing import is_request_id
@@ -28,7 +28,7 @@ Executions and checkpoints of Cairn for programs. Whoever has a token of the clu
 them do with kubectl. Every error is told as `ProblemDetails`.
 """
 _ROUTERS = (training.router, identity.router)
-_EXPOSED = ("ETag", "RateLimit", "RateLimit-Policy", "Retry-After", "X-Request-ID")
+_EXPOSED = ("ETag", "RateLimit", "RateLimit-Policy", "Retry-After", "Server-Timing", "X-Request-ID")
 
 
 class CairnApi(FastAPI):
@@ -83,6 +83,7 @@ def _surroundings(parts: Parts) -> list[Middleware]:
         Middleware(Traced),
         Middleware(Hardened),
         *([cors] if given.cors_origins else []),
+        Middleware(Clocked),
         Middleware(Answered),
         Middleware(Timed, seconds=given.timeout_seconds),
         Middleware(Gate, access=parts.access, callers=callers, strangers=strangers),
