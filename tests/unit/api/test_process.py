@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import shutil
+import signal
 import socket
 import ssl
 from pathlib import Path
@@ -14,7 +16,7 @@ from pydantic import ValidationError
 from typer.testing import CliRunner
 
 from cairn.api.app import create_app
-from cairn.api.serving import _Server, server_config
+from cairn.api.serving import Server, server_config
 from cairn.api.settings import ApiSettings, from_environment, variable
 from cairn.api.tls import Certificate
 from cairn.cli.main import app
@@ -121,7 +123,7 @@ async def test_a_served_process_from_its_start_to_its_end(
     given, certificate = parts(), Certificate(*mounted)
     listening = socket.create_server(("127.0.0.1", 0))
     port = listening.getsockname()[1]
-    server = _Server(server_config(create_app(given), ApiSettings(), certificate), given.closing)
+    server = Server(server_config(create_app(given), ApiSettings(), certificate), given.closing)
     serving = asyncio.create_task(server.serve(sockets=[listening]))
     try:
         trusting = ssl.create_default_context(cafile=str(authority.certificate))
@@ -139,8 +141,8 @@ async def test_a_served_process_from_its_start_to_its_end(
         assert await _names(port, authority) == {"two"}
 
         assert not given.closing.is_set()
-        server.should_exit = True
-        await serving
+        os.kill(os.getpid(), signal.SIGTERM)
+        await serving  # and not the end of this process
         assert given.closing.is_set()
     finally:
         server.should_exit = True
