@@ -24,6 +24,7 @@ from cairn.ports import Attributes
 from cluster import Cluster
 from cluster.layout import Layout
 from conftest import namespace_in
+from support.api_process import ApiProcess
 from support.kube import Kube, until
 from support.rest import client, parts
 
@@ -208,12 +209,20 @@ async def test_an_account_that_may_not_review_says_so(
         await limited.close()
 
 
-async def test_the_documented_rights_are_enough(
-    alice: User, fake_cluster: Cluster, tmp_path: Path, other: Kube
-) -> None:
-    server = User(other, "server")
+@pytest.fixture
+def server(other: Kube) -> Iterator[User]:
+    """The account of an API: it has the documented rights, and no others."""
     other.kubectl("create", "serviceaccount", "server")
-    delegator, role = server.may_review(), server.may_everywhere("list", "namespaces")
+    user = User(other, "server")
+    reviews, namespaces = user.may_review(), user.may_everywhere("list", "namespaces")
+    yield user
+    other.kubectl("delete", "clusterrolebinding", reviews)
+    other.kubectl("delete", "clusterrole,clusterrolebinding", namespaces)
+
+
+async def test_the_documented_rights_are_enough(
+    alice: User, server: User, fake_cluster: Cluster, tmp_path: Path
+) -> None:
     limited = await connect(str(_kubeconfig(fake_cluster, server.token(), tmp_path)))
     try:
         access = Access(KubeReviewer(limited), FORGETFUL)
@@ -221,8 +230,24 @@ async def test_the_documented_rights_are_enough(
         assert not (await access.visible(caller, LIST)).everywhere
     finally:
         await limited.close()
-        other.kubectl("delete", "clusterrolebinding", delegator)
-        other.kubectl("delete", "clusterrole,clusterrolebinding", role)
+
+
+def test_a_process_with_those_rights_serves_and_ends_in_order(
+    alice: User, server: User, fake_cluster: Cluster, tmp_path: Path
+) -> None:
+    api = ApiProcess(_kubeconfig(fake_cluster, server.token(), tmp_path), tmp_path / "api.log").start()
+    try:
+        token = alice.token()
+        with api.client(token) as asking:
+            me = asking.get("/api/v1/me", headers={"X-Request-ID": "mine"})
+            bad = asking.get("/api/v1/me", headers={"Authorization": "Bearer made-up"})
+        assert (me.json()["username"], me.headers["X-Request-ID"], bad.status_code) == (alice.username, "mine", 401)
+    finally:
+        code = api.stop()
+    lines = [json.loads(line) for line in api.log.read_text().splitlines()]
+    assert (code, lines[-1]["message"]) == (0, "stopped")
+    assert [line["user"] for line in lines if line.get("requestId") == "mine"] == [alice.username]
+    assert token not in api.log.read_text() and "made-up" not in api.log.read_text()
 
 
 async def test_over_http(api: Api, alice: User) -> None:
