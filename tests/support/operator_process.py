@@ -15,7 +15,7 @@ from support.kube import until
 
 
 def free_port() -> int:
-    """A port that nothing listens on at the moment."""
+    """A port of this machine that nobody listens on now."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]

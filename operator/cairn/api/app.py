@@ -10,6 +10,7 @@ from typing import Any
 from asgi_correlation_id import CorrelationIdMiddleware
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
+from pydantic import BaseModel
 from pydantic.alias_generators import to_camel
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
@@ -36,15 +37,18 @@ class CairnApi(FastAPI):
 
     def openapi(self) -> dict[str, Any]:
         """The OpenAPI document."""
-        if self.openapi_schema is None:
-            schemas = super().openapi().setdefault("components", {}).setdefault("schemas", {})
-            for model in (FieldError, ProblemDetails):
-                schemas[model.__name__] = model.model_json_schema(
-                    mode="serialization", ref_template="#/components/schemas/{model}"
-                )
-                schemas[model.__name__].pop("$defs", None)
-        assert self.openapi_schema is not None
-        return self.openapi_schema
+        document = super().openapi()
+        schemas = document.setdefault("components", {}).setdefault("schemas", {})
+        for model in (FieldError, ProblemDetails):
+            if model.__name__ not in schemas:
+                schemas[model.__name__] = _schema(model)
+        return document
+
+
+def _schema(model: type[BaseModel]) -> dict[str, Any]:
+    schema = model.model_json_schema(mode="serialization", ref_template="#/components/schemas/{model}")
+    schema.pop("$defs", None)
+    return schema
 
 
 def create_app(parts: Parts) -> FastAPI:

@@ -52,7 +52,7 @@ def _weak(header: str) -> set[str]:
     return {tag for tag in _TAG.findall(header) if tag.startswith("W/")}
 
 
-def preconditions(
+async def preconditions(
     if_none_match: Annotated[
         str, Header(alias="If-None-Match", description="Tags that the client has: 304 if it is one of them.")
     ] = "",

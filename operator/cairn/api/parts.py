@@ -1,4 +1,7 @@
-"""What the endpoints work with, and how they get hold of it."""
+"""What the endpoints work with, and how they get hold of it.
+
+Dependencies are coroutines even where they wait for nothing: FastAPI hands plain functions to a thread.
+"""
 
 from __future__ import annotations
 
@@ -53,18 +56,18 @@ class Parts:
         return CheckpointManager(self.desk, self.objects, self.rows, self.clock)
 
 
-def parts_of(request: Request) -> Parts:
+async def parts_of(request: Request) -> Parts:
     """The parts of the application that answers."""
     parts: Parts = request.app.state.parts
     return parts
 
 
-def access_of(request: Request) -> Access:
+async def access_of(request: Request) -> Access:
     """Who may do what."""
-    return parts_of(request).access
+    return (await parts_of(request)).access
 
 
-def caller_of(request: Request) -> Caller:
+async def caller_of(request: Request) -> Caller:
     """Who calls; the gate has let nobody in that it does not know."""
     caller = trace_of(request.scope).caller
     assert caller is not None, "an endpoint for callers must be under /api/"

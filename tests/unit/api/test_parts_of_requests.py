@@ -44,7 +44,9 @@ def api(token: str = "alice-token") -> httpx.AsyncClient:
     return client(app, {"Authorization": f"Bearer {token}"})
 
 
-async def _key(key: str = "k", name: str = "a", token: str = "alice-token", method: str = "POST", body: str = "") -> str:
+async def _key(
+    key: str = "k", name: str = "a", token: str = "alice-token", method: str = "POST", body: str = ""
+) -> str:  # fmt: skip
     headers = {"Idempotency-Key": key} | ({"Content-Type": "application/json"} if body else {})
     async with api(token) as asking:
         answer = await asking.request(method, f"/api/probe/keys/{name}", headers=headers, content=body)

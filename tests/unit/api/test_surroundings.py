@@ -29,7 +29,7 @@ streams = router("/api/streams", "probe", media_type="text/event-stream")
 
 class Item(Asked):
     item_name: str
-    counts: list[int] = []
+    counts: tuple[int, ...] = ()
     really: StrictBool = True
 
 

@@ -79,7 +79,7 @@ async def test_a_right_that_is_taken_away_holds_on_for_seconds_only(
     reviewer.rights.clear()
     await access.require(ALICE, "list", "checkpoints", "red")
     timer.now = 5.1
-    with pytest.raises(Forbidden, match="^alice may not list checkpoints of cairn.dev in the namespace red$"):
+    with pytest.raises(Forbidden, match=r"^alice may not list checkpoints of cairn\.dev in the namespace red$"):
         await access.require(ALICE, "list", "checkpoints", "red")
 
 
@@ -92,7 +92,7 @@ async def test_a_right_that_is_given_counts_sooner(reviewer: FakeReviewer, timer
 
 
 async def test_what_is_refused_is_told_whole(access: Access) -> None:
-    with pytest.raises(Forbidden, match="^bob may not get pods/log of the core group in all namespaces$"):
+    with pytest.raises(Forbidden, match=r"^bob may not get pods/log of the core group in all namespaces$"):
         await access.require(BOB, "get", "pods", "", subresource="log", group="")
 
 
