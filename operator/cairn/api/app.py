@@ -17,7 +17,7 @@ from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 
 from cairn.api import health
-from cairn.api.endpoints import identity, training
+from cairn.api.endpoints import checkpoints, executions, identity, jobs, restores, training
 from cairn.api.gate import Gate, Quota
 from cairn.api.middleware import Answered, Bounded, Clocked, Hardened, Timed, Traced
 from cairn.api.models import FieldError, ProblemDetails
@@ -28,7 +28,10 @@ DESCRIPTION = """\
 Executions and checkpoints of Cairn for programs. Whoever has a token of the cluster may do here what the cluster lets
 them do with kubectl. Every error is told as `ProblemDetails`.
 """
-_ROUTERS = (training.router, identity.router)
+_ROUTERS = (
+    training.router, identity.router, executions.router, executions.streams, restores.router, jobs.router, jobs.logs,
+    checkpoints.router,
+)  # fmt: skip
 _EXPOSED = ("ETag", "RateLimit", "RateLimit-Policy", "Retry-After", "Server-Timing", "X-Request-ID")
 
 

@@ -15,9 +15,11 @@ from fastapi import Depends, Request
 from cairn.api.settings import ApiSettings
 from cairn.api.tracing import trace_of
 from cairn.app.access import Access
+from cairn.app.checkpoints.inspector import Inspector
 from cairn.app.checkpoints.manager import CheckpointManager
 from cairn.app.control.checkpoints import Checkpoints
 from cairn.app.control.executions import Executions
+from cairn.app.control.reading import Reading
 from cairn.app.control.restores import RestoreControl
 from cairn.ports import Caller, CheckpointStore, Clock, Desk, Rows
 
@@ -54,6 +56,16 @@ class Parts:
     def manager(self) -> CheckpointManager:
         """Taking, listing and counting checkpoints."""
         return CheckpointManager(self.desk, self.objects, self.rows, self.clock)
+
+    @property
+    def inspector(self) -> Inspector:
+        """Diff and verify."""
+        return Inspector(self.desk, self.rows, self.clock)
+
+    @property
+    def reading(self) -> Reading:
+        """Logs and outputs."""
+        return Reading(self.desk)
 
 
 async def parts_of(request: Request) -> Parts:
