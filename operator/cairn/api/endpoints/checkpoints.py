@@ -172,7 +172,8 @@ async def count_checkpoints(
     if asked.execution is not None:
         body = await parts.executions.get(ExecutionRef(namespace, asked.execution))
         uid = body["metadata"]["uid"]
-        due = [Due(object_name=one.name, reason=one.reason) for one in await parts.manager.due(namespace, asked.execution)]
+        retired = await parts.manager.due(namespace, asked.execution)
+        due = [Due(object_name=one.name, reason=one.reason) for one in retired]
     found = await parts.manager.stats(list(seen.values()), uid)
     return Stats(
         total_checkpoints=found.total_checkpoints, triggers=found.triggers, oldest_checkpoint=found.oldest_checkpoint,

@@ -36,7 +36,9 @@ router = new_router(PREFIX, "restores")
 class RestoreAsked(Asked):
     """From which checkpoint, and what is to run again; as in `spec.restoreFrom`."""
 
-    checkpoint: Annotated[str | None, Field(min_length=1, max_length=253, description="An id, or an object's name.")] = None
+    checkpoint: Annotated[
+        str | None, Field(min_length=1, max_length=253, description="An id, or the name of an object.")
+    ] = None
     latest_of: Annotated[
         str | None, Field(min_length=1, max_length=253, description="The execution whose newest checkpoint is meant.")
     ] = None
@@ -197,6 +199,7 @@ async def fork_checkpoint(
 async def _fork(parts: Parts, namespace: str, asked: ForkAsked, key: RequestKey) -> dict[str, Any]:
     """The execution that a fork is to be."""
     asks = asked.asks()
-    spec = await parts.restores.fork_spec(namespace, asks) if asked.spec is None else {**asked.spec, "restoreFrom": asks}
+    given = asked.spec if asked.spec is not None else await parts.restores.fork_spec(namespace, asks)
+    spec = {**given, "restoreFrom": asks}
     name = asked.name or fork_name(asked.latest_of or "checkpoint", key.value)
     return {"metadata": metadata(namespace, name, key), "spec": spec}
