@@ -10,18 +10,22 @@ from typing import Annotated, Any
 
 from fastapi import Query as Parameter
 from fastapi import Response
-from pydantic import AwareDatetime, Field, StrictBool
+from pydantic import Field, StrictBool
 
 from cairn import names
 from cairn.api import finding
 from cairn.api.cursors import decode_cursor, encode_cursor
 from cairn.api.endpoints.common import (
+    NAME,
     OF_EXECUTION,
     OF_NAMESPACE,
     PREFIX,
+    REF,
+    UID,
     CheckpointRef,
     Cursor,
     FreeForm,
+    Moment,
     Name,
     Namespace,
 )
@@ -45,7 +49,6 @@ router = new_router(PREFIX, "checkpoints")
 
 _LIST = "checkpoints"
 OF_CHECKPOINT = OF_NAMESPACE + "/checkpoints/{ref}"
-_REF_LIMIT = 253
 
 
 class Parent(Told):
@@ -96,11 +99,11 @@ def told(found: Summary) -> Checkpoint:
 class ListAsked(Asked):
     """Which checkpoints, and which page of them."""
 
-    execution: Annotated[str | None, Field(max_length=253, description="The name of an execution.")] = None
-    execution_id: Annotated[str | None, Field(max_length=63, description="The UID of an execution.")] = None
+    execution: Annotated[str | None, Field(pattern=NAME, description="The name of an execution.")] = None
+    execution_id: Annotated[str | None, Field(pattern=UID, description="The UID of an execution.")] = None
     trigger: Trigger | None = None
-    since: Annotated[AwareDatetime | None, Field(description="Taken then or later.")] = None
-    until: Annotated[AwareDatetime | None, Field(description="Taken before.")] = None
+    since: Annotated[Moment | None, Field(description="Taken then or later.")] = None
+    until: Annotated[Moment | None, Field(description="Taken before.")] = None
     limit: Annotated[int, Field(ge=1, le=1000)] = 50
     cursor: Cursor = None
 
@@ -159,7 +162,7 @@ class Stats(Told):
 class StatsAsked(Asked):
     """Of which execution; by default of all."""
 
-    execution: Annotated[str | None, Field(max_length=253, description="The name of an execution that exists.")] = None
+    execution: Annotated[str | None, Field(pattern=NAME, description="The name of an execution that exists.")] = None
 
 
 @router.get(OF_NAMESPACE + "/checkpoints/stats", responses=answers(403, 404, 422))
@@ -187,7 +190,7 @@ async def count_checkpoints(
 class CheckpointAsked(Asked):
     """A checkpoint to be taken now."""
 
-    execution: Annotated[str, Field(min_length=1, max_length=253, description="The name of an execution.")]
+    execution: Annotated[str, Field(pattern=NAME, description="The name of an execution.")]
     name: Annotated[str, Field(max_length=253, description="What it is called.")] = ""
     metadata: Metadata = Field(default_factory=dict)
     pinned: Annotated[StrictBool, Field(description="Whether retention leaves it alone.")] = False
@@ -216,9 +219,9 @@ async def take_checkpoint(
 class DiffAsked(Asked):
     """What to compare: two checkpoints, or one and an execution as it is now."""
 
-    from_: Annotated[str, Field(alias="from", min_length=1, max_length=_REF_LIMIT, description="A checkpoint.")]
-    to: Annotated[str | None, Field(min_length=1, max_length=_REF_LIMIT, description="Another one.")] = None
-    now: Annotated[str | None, Field(min_length=1, max_length=253, description="The name of an execution.")] = None
+    from_: Annotated[str, Field(alias="from", pattern=REF, description="A checkpoint.")]
+    to: Annotated[str | None, Field(pattern=REF, description="Another one.")] = None
+    now: Annotated[str | None, Field(pattern=NAME, description="The name of an execution.")] = None
 
 
 @router.get(OF_NAMESPACE + "/checkpoints/diff", responses=answers(403, 404, 409, 422))

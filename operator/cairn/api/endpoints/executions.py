@@ -10,12 +10,14 @@ from fastapi import Query as Parameter
 from fastapi import Response
 from fastapi.responses import StreamingResponse
 from fastapi.sse import KEEPALIVE_COMMENT, format_sse_event
-from pydantic import AwareDatetime, Field, StrictBool
+from pydantic import Field, StrictBool
 
 from cairn import names
+from cairn.api import finding
 from cairn.api.cursors import decode_cursor, encode_cursor
 from cairn.api.endpoints.common import (
     JOB,
+    NAMESPACE,
     OF_EXECUTION,
     OF_NAMESPACE,
     PREFIX,
@@ -24,6 +26,7 @@ from cairn.api.endpoints.common import (
     ExecutionDetail,
     FreeForm,
     JobIds,
+    Moment,
     Name,
     Namespace,
     NewName,
@@ -72,8 +75,10 @@ async def allowed(parts: Parts, caller: Caller, verb: str, namespace: str, name:
 class ListAsked(Asked):
     """Which executions, and which page of them."""
 
-    namespace: Annotated[str | None, Field(max_length=63, description="By default all that you may see.")] = None
-    label_selector: Annotated[str, Field(max_length=1024, description="As in kubectl: team=ml,env!=dev.")] = ""
+    namespace: Annotated[str | None, Field(pattern=NAMESPACE, description="By default all that you may see.")] = None
+    label_selector: Annotated[
+        str, Field(max_length=1024, pattern="^[ -~]*$", description="As in kubectl: team=ml,env!=dev.")
+    ] = ""
     phase: Phase | None = None
     limit: Annotated[int, Field(ge=1, le=500, description="At most; a page may hold fewer, and not be the last.")] = 50
     cursor: Cursor = None
@@ -156,6 +161,7 @@ async def create_execution(
     """Create an execution; every violation of its spec is told at once."""
     await allowed(parts, caller, "create", namespace)
     parse(asked.spec)
+    await finding.foreign_source(parts, caller, namespace, asked.spec.get("restoreFrom") or {})
     meta = metadata(namespace, asked.name or run_name(key.value), key)
     meta |= {"labels": asked.labels, "annotations": asked.annotations | meta["annotations"]}
     body, created = await parts.executions.create({"metadata": meta, "spec": asked.spec})
@@ -206,7 +212,7 @@ class PauseAsked(Asked):
 
     reason: Reason = ""
     mode: Annotated[PauseMode | None, Field(description="Drain lets what runs finish, Stop ends it.")] = None
-    until: Annotated[AwareDatetime | None, Field(description="When to resume by itself.")] = None
+    until: Annotated[Moment | None, Field(description="When to resume by itself.")] = None
     checkpoint: Annotated[StrictBool, Field(description="Whether the drained state is saved.")] = True
 
 

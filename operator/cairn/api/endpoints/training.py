@@ -158,9 +158,8 @@ async def resume(asked: ResumeAsked, caller: TheCaller, parts: TheParts, key: Th
         try:
             return _resumed(await parts.executions.resume(ref), None)
         except WrongState as error:
-            seen = await finding.tenants(parts, caller, "list", ref.namespace)
-            there = await parts.checkpoints.newest(seen, ref.name)
-            raise WrongState(f"{error}; {finding.listed(there)}", reason=error.reason) from error
+            choice = await finding.choice(parts, caller, ref.namespace, ref.name)
+            raise WrongState(f"{error}; {choice}", reason=error.reason) from error
     assert asked.checkpoint_id is not None
     found, _ = await finding.checkpoint(parts, caller, asked.checkpoint_id, "get")
     await parts.access.require(caller, "patch", names.EXECUTIONS, found.namespace, found.execution)
