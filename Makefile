@@ -50,8 +50,9 @@ bench: setup  ## Measure, beside scripts that do the same without Cairn
 	$(PY) -m bench
 
 .PHONY: docs
-docs: setup  ## Generate the API reference from the CRDs
+docs: setup  ## Generate the API reference from the CRDs, and the OpenAPI document
 	$(PY) docs/generate_reference.py
+	$(PY) docs/generate_openapi.py
 
 .PHONY: lock
 lock: setup  ## Pin the dependencies anew

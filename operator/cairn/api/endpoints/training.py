@@ -166,7 +166,7 @@ async def resume(asked: ResumeAsked, caller: TheCaller, parts: TheParts, key: Th
     await parts.access.require(caller, "create", names.EXECUTIONS, found.namespace)
     restored = await parts.checkpoints.resume(found, key.value, key.request_id)
     body = await parts.executions.get(ExecutionRef(restored.where.namespace, restored.where.name))
-    return _resumed(body, restored.kept)
+    return _resumed(body, restored.completed)
 
 
 def _resumed(body: Body, kept: int | None) -> ResumeTold:
