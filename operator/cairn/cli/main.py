@@ -8,6 +8,7 @@ from pathlib import PurePath
 import typer
 
 from cairn.cli import (
+    api,
     cancel,
     checkpoint,
     complete,
@@ -33,6 +34,7 @@ _PLUGIN = "kubectl-cairn"
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="DAG workflows on Kubernetes that are never lost.")
 app.command("operator")(operator.run)
+app.command("api")(api.run)
 app.command("migrate")(migrate.run)
 app.command("run")(run.run)
 app.command("pause")(pause.run)

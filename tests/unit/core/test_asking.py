@@ -46,6 +46,7 @@ def test_pause(asked: asking.Pause, fields: dict[str, Any]) -> None:
 def test_resume() -> None:
     assert asking.resume(body(paused=True)) == {"paused": False, "pause": {"reason": None, "until": None}}
     assert asking.resume(body()) is None
+    assert asking.unpause(FINISHED | {"spec": {"paused": True}}) is not None, "of one that is being taken up again"
 
 
 @pytest.mark.parametrize(
