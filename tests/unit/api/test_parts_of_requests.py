@@ -139,6 +139,11 @@ async def test_only_what_the_client_has_seen_is_changed(header: str, may: bool) 
         assert (answer.json()["type"], answer.headers["etag"]) == ("urn:cairn:problem:precondition-failed", '"7"')
 
 
+def test_a_weak_tag_is_never_enough_to_change_something() -> None:
+    with pytest.raises(Problem):
+        Preconditions(match='W/"7"').require('W/"7"')
+
+
 def test_a_tag() -> None:
     assert (etag("7"), etag("sha256:ab", weak=True)) == ('"7"', 'W/"sha256:ab"')
 
