@@ -183,7 +183,7 @@ def _check(copy: Copy) -> tuple[Problem, str] | None:
         if isinstance(content, Unreadable):
             raise content
         serializer.verify(content, found.parent.digest if found.parent else None)
-        wrong = list(_mislabelled(found, content, serializer.deserialize(content)))
+        wrong = list(mislabelled(found, content, serializer.deserialize(content)))
     except NewerSchema as error:
         return Problem.NEWER_SCHEMA, str(error)
     except WrongDigest as error:
@@ -193,7 +193,7 @@ def _check(copy: Copy) -> tuple[Problem, str] | None:
     return (Problem.MISLABELLED, "; ".join(wrong)) if wrong else None
 
 
-def _mislabelled(found: Checkpoint, content: Serialized, state: CheckpointState) -> Iterator[str]:
+def mislabelled(found: Checkpoint, content: Serialized, state: CheckpointState) -> Iterator[str]:
     """What is stored beside the state, and is not what the state says."""
     label, origin = state.label, state.origin
     pairs = {
