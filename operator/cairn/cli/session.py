@@ -270,6 +270,7 @@ def confirm(yes: bool, question: str) -> None:
     if yes:
         return
     if not asks_on_a_terminal():
-        raise typer.BadParameter(f"{question} There is no terminal to ask on: give --yes")
+        typer.echo(f"{question} There is no terminal to ask on: give --yes", err=True)
+        raise typer.Exit(ERROR)
     if not typer.confirm(question, err=True):
         raise typer.Exit(REFUSED)
