@@ -44,7 +44,9 @@ def api(token: str = "alice-token") -> httpx.AsyncClient:
     return client(app, {"Authorization": f"Bearer {token}"})
 
 
-async def _key(key: str = "k", name: str = "a", token: str = "alice-token", method: str = "POST", body: str = "") -> str:
+async def _key(
+    key: str = "k", name: str = "a", token: str = "alice-token", method: str = "POST", body: str = ""
+) -> str:  # fmt: skip
     headers = {"Idempotency-Key": key} | ({"Content-Type": "application/json"} if body else {})
     async with api(token) as asking:
         answer = await asking.request(method, f"/api/probe/keys/{name}", headers=headers, content=body)
@@ -135,6 +137,11 @@ async def test_only_what_the_client_has_seen_is_changed(header: str, may: bool) 
         assert answer.json() == {"conditional": bool(header)}
     else:
         assert (answer.json()["type"], answer.headers["etag"]) == ("urn:cairn:problem:precondition-failed", '"7"')
+
+
+def test_a_weak_tag_is_never_enough_to_change_something() -> None:
+    with pytest.raises(Problem):
+        Preconditions(match='W/"7"').require('W/"7"')
 
 
 def test_a_tag() -> None:
