@@ -10,8 +10,8 @@ import copy
 import itertools
 import os
 from collections import defaultdict
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -250,6 +250,12 @@ class Said:
     out: str
     error: str
 
+    @property
+    def whole(self) -> str:
+        """All that was said, as golden files have it."""
+        error = f"--- standard error\n{self.error}" if self.error else ""
+        return f"{self.out}{error}--- exit code {self.code}\n"
+
 
 class Cli:
     """The command line, as a person uses it who is known to the desk, in the namespace `default` unless they say -n."""
@@ -261,6 +267,16 @@ class Cli:
 
     def run(self, *words: str, typed: str | None = None) -> Said:
         """Run a verb. `typed` is what is typed on a terminal; without it there is none to ask on."""
+        environment = {"COLUMNS": "120", "TERM": "dumb", "NO_COLOR": "1"}
+        with self.connected(), mock.patch.object(session, "asks_on_a_terminal", lambda: typed is not None):
+            done = CliRunner().invoke(main.app, list(words), input=typed, env=environment)
+        if done.exception is not None and not isinstance(done.exception, SystemExit):
+            raise done.exception
+        return Said(done.exit_code, done.stdout, done.stderr)
+
+    @contextmanager
+    def connected(self) -> Iterator[None]:
+        """Whatever asks for a cluster gets the desk."""
 
         @asynccontextmanager
         async def connected(namespace: str | None, context: str | None) -> AsyncIterator[session.Session]:
@@ -269,15 +285,8 @@ class Cli:
                 lambda: f"{next(self._serial):04}",
             )  # fmt: skip
 
-        environment = {"COLUMNS": "120", "TERM": "dumb", "NO_COLOR": "1"}
-        with (
-            mock.patch.object(session, "connected", connected),
-            mock.patch.object(session, "asks_on_a_terminal", lambda: typed is not None),
-        ):
-            done = CliRunner().invoke(main.app, list(words), input=typed, env=environment)
-        if done.exception is not None and not isinstance(done.exception, SystemExit):
-            raise done.exception
-        return Said(done.exit_code, done.stdout, done.stderr)
+        with mock.patch.object(session, "connected", connected):
+            yield
 
 
 def golden(name: str, text: str) -> None:
