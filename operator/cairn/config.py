@@ -14,10 +14,19 @@ _PREFIX = "CAIRN_"
 _ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
 
 
-class Settings(BaseModel):
-    """How the operator runs. Each field is read from `CAIRN_<FIELD>`; empty is not set."""
+class LogSettings(BaseModel):
+    """How a process of Cairn logs."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+    log_format: str = Field("json", pattern="^(json|text)$")
+    """`json` for machines, `text` for a terminal."""
+    log_level: str = Field("INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$")
+    """The least level that is logged."""
+
+
+class Settings(LogSettings):
+    """How the operator runs. Each field is read from `CAIRN_<FIELD>`; empty is not set."""
 
     namespaces: tuple[str, ...] = ()
     """Namespaces to watch; empty: all of them."""
@@ -39,10 +48,6 @@ class Settings(BaseModel):
     """Whether checkpoints of other namespaces may be forked; only with the admission policy for that installed."""
     sweep_seconds: float = Field(300, ge=1)
     """How often objects and rows are compared."""
-    log_format: str = Field("json", pattern="^(json|text)$")
-    """`json` for machines, `text` for a terminal."""
-    log_level: str = Field("INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$")
-    """The least level that is logged."""
 
 
 def home_of(settings: Settings) -> str:

@@ -5,6 +5,9 @@
     ├── NotFound        the user's move: nothing has the name or id that they gave
     ├── WrongState      the user's move: not as things stand; the message says how they stand, and what can be done
     ├── InvalidSpec     the user's move: what they wrote cannot run; carries every violation with its field path
+    ├── KeyReused       the caller's: the key of an earlier request, for something else
+    ├── Unauthenticated the caller's: no token, or one that nobody vouches for
+    ├── Forbidden       the caller's, or whoever grants rights: that caller may not do that
     ├── Conflict        nobody's: the object changed since it was read; read again and decide anew
     ├── Gone            nobody's: the object does not exist (any more)
     ├── AlreadyExists   nobody's: the name is taken; read the object and see whose it is
@@ -70,6 +73,18 @@ class InvalidSpec(CairnError):
     def __init__(self, violations: tuple[Violation, ...]) -> None:
         super().__init__("; ".join(map(str, violations)))
         self.violations = violations
+
+
+class KeyReused(CairnError):
+    """An object was made by an earlier request with that key, which asked for something else."""
+
+
+class Unauthenticated(CairnError):
+    """Nobody vouches for the caller."""
+
+
+class Forbidden(CairnError):
+    """The caller may not do that; whether what they named exists is not looked at, and not told."""
 
 
 class ApiError(CairnError):

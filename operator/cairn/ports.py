@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
 
+from cairn import names
 from cairn.core.checkpoint.state import Checkpoint, Grave, Stored, Trigger
 
 Body = dict[str, Any]
@@ -287,4 +288,45 @@ class Rows(CheckpointStore, Protocol):
 
     async def collect_results(self, namespace_uid: str) -> int:
         """Remove texts that no checkpoint refers to any more; how many."""
+        ...
+
+
+# --- Who may do what -------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Whom a token belongs to, as the API server says."""
+
+    username: str
+    uid: str = ""
+    groups: tuple[str, ...] = ()
+    extra: tuple[tuple[str, tuple[str, ...]], ...] = ()  # sorted by key; what authorizers beside RBAC may look at
+
+
+@dataclass(frozen=True, slots=True)
+class Attributes:
+    """What somebody wants to do, in the words of RBAC; no namespace: in all of them, no name: with any of them."""
+
+    verb: str
+    resource: str
+    namespace: str = ""
+    name: str = ""
+    subresource: str = ""
+    group: str = names.GROUP
+
+
+class Reviewer(Protocol):
+    """Who vouches for tokens and rights. Fails closed: without an answer it raises Refused or Unavailable."""
+
+    async def authenticate(self, token: str) -> Caller | None:
+        """Whose token that is; None if nobody vouches for it."""
+        ...
+
+    async def allowed(self, caller: Caller, attributes: Attributes) -> bool:
+        """Whether the caller may do that."""
+        ...
+
+    async def namespaces(self) -> Mapping[str, str]:
+        """The UIDs of all namespaces, by name."""
         ...

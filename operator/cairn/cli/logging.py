@@ -7,10 +7,12 @@ import logging
 import sys
 from datetime import UTC, datetime
 
-from cairn.config import Settings
+from cairn.config import LogSettings
 from cairn.core.times import format_time
 
-_FIELDS = ("execution", "job", "attempt", "reason")
+_FIELDS = (
+    "execution", "job", "attempt", "reason", "requestId", "user", "method", "route", "status", "milliseconds",
+)  # fmt: skip
 
 
 class JsonFormatter(logging.Formatter):
@@ -30,9 +32,11 @@ class JsonFormatter(logging.Formatter):
         return json.dumps(line, ensure_ascii=False)
 
 
-def configure_logging(settings: Settings) -> None:
-    """Log to standard error, as the settings say."""
+def configure_logging(settings: LogSettings, *filters: logging.Filter) -> None:
+    """Log to standard error, as the settings say; filters may add fields to each record."""
     handler = logging.StreamHandler(sys.stderr)
+    for each in filters:
+        handler.addFilter(each)
     plain = logging.Formatter("%(asctime)s %(levelname)-7s %(name)s: %(message)s")
     handler.setFormatter(JsonFormatter() if settings.log_format == "json" else plain)
     logging.basicConfig(level=settings.log_level, handlers=[handler], force=True)

@@ -124,6 +124,11 @@ def pause(asked: Pause) -> Ask:
 def resume(body: Body) -> Patch | None:
     """Resume it."""
     _refuse_finished(body, "resumed", "retry a job of it, rewind it, or fork one of its checkpoints")
+    return unpause(body)
+
+
+def unpause(body: Body) -> Patch | None:
+    """Take its pause off, whatever else becomes of it."""
     return {"paused": False, "pause": {"reason": None, "until": None}} if is_paused(body) else None
 
 

@@ -21,6 +21,7 @@ LABEL_LIMIT = 253
 _HASH_LENGTH = 10
 _EXECUTION_SLUG = 20
 _JOB_SLUG = 24
+_FORK_SLUG = 40
 _TRIGGER_SLUG = 16
 _SUFFIX_LENGTH = 8
 _LETTERS = "0123456789abcdefghijklmnopqrstuvwxyz"
@@ -50,6 +51,16 @@ def inputs_name(execution: str, uid: str, digest: str, part: int) -> str:
 def pack_name(execution: str, uid: str, digest: str) -> str:
     """The name of an object that holds what a fork has taken over, by the digest of what is in it."""
     return f"{slug(execution, _EXECUTION_SLUG)}-restored-{_hash(uid, digest)}"
+
+
+def run_name(key: str) -> str:
+    """The name of an execution that nobody has named; the same key makes the same."""
+    return f"run-{_hash(key)}"
+
+
+def fork_name(execution: str, key: str) -> str:
+    """The name of a fork of an execution that nobody has named; the same key makes the same."""
+    return f"{slug(execution, _FORK_SLUG)}-fork-{_hash(key)}"
 
 
 # --- Checkpoints -----------------------------------------------------------------------------------------------------

@@ -15,6 +15,7 @@ from cairn.core.naming import (
     attempt_name,
     checkpoint_id,
     checkpoint_name,
+    fork_name,
     inputs_name,
     manual_name,
     pack_name,
@@ -163,3 +164,10 @@ def test_a_pack_is_named_by_whose_it_is_and_what_is_in_it() -> None:
     assert name.startswith("sample-restored-") and len(pack_name("x" * 253, "uid", "digest")) <= 63
     others = {pack_name("sample", "uid", "other"), pack_name("sample", "uid-2", "digest"), pack_name("b", "uid", "d")}
     assert len({name} | others) == 4
+
+
+def test_a_fork_that_nobody_named_is_known_by_its_key() -> None:
+    name = fork_name("A very long name of an execution that would not fit", "key")
+    assert name == fork_name("A very long name of an execution that would not fit", "key")
+    assert name != fork_name("A very long name of an execution that would not fit", "other")
+    assert name.startswith("a-very-long-name-of-an-execution") and len(name) <= 63

@@ -10,7 +10,6 @@ Rules:
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
@@ -23,10 +22,8 @@ from cairn.core.checkpoint.retention import Retired
 from cairn.core.checkpoint.state import Stored
 from cairn.core.checkpoint.trigger import Trigger
 from cairn.core.naming import checkpoint_name
-from cairn.errors import AlreadyExists, CannotSave, StoreUnavailable
+from cairn.errors import AlreadyExists, CannotSave, KeyReused, StoreUnavailable
 from cairn.ports import CheckpointStore, Clock, Cluster, Page, Query, Stats
-
-logger = logging.getLogger(__name__)
 
 _LOOKS = (0.02, 0.05, 0.1, 0.2, 0.5)  # seconds between looks at a new one; the last one repeats
 
@@ -42,10 +39,11 @@ class Wish:
     metadata: Mapping[str, str] = field(default_factory=dict)
     created_by: str | None = None
     pinned: bool = False  # retention leaves it alone
+    digest: str = ""  # of what was asked for with that key; another one is refused
 
 
 async def ask_for(cluster: Cluster, wish: Wish) -> str:
-    """Ask for a checkpoint; the name of its object, which exists by now. Raises the errors of the API."""
+    """Ask for a checkpoint; the name of its object, which then exists. Raises KeyReused, and the errors of the API."""
     name = checkpoint_name(wish.execution, wish.namespace, Trigger.MANUAL, wish.key)
     body: objects.Body = {
         "apiVersion": names.API_VERSION, "kind": names.CHECKPOINT_KIND,
@@ -54,10 +52,13 @@ async def ask_for(cluster: Cluster, wish: Wish) -> str:
     }  # fmt: skip
     more = {"name": wish.name, "createdBy": wish.created_by, "pinned": wish.pinned}
     body["spec"] |= {field: value for field, value in more.items() if value}
+    body["metadata"] |= {"annotations": {names.ANNOTATION_REQUEST: wish.digest}} if wish.digest else {}
     try:
         await cluster.create(body)
     except AlreadyExists:
-        logger.debug("checkpoint %s was asked for before", name)
+        there = await cluster.get_checkpoint(wish.namespace, name)
+        if (there["metadata"].get("annotations") or {}).get(names.ANNOTATION_REQUEST, "") != wish.digest:
+            raise KeyReused(f"checkpoint {name} was asked for with the same key, but otherwise") from None
     return name
 
 

@@ -28,7 +28,7 @@ from cairn.core.manifests import Identity
 from cairn.core.naming import telling_name
 from cairn.core.refs import ExecutionRef
 from cairn.core.schema import closest
-from cairn.errors import AlreadyExists, Conflict, Gone, NotFound, WrongState
+from cairn.errors import AlreadyExists, Conflict, Gone, KeyReused, NotFound, WrongState
 from cairn.ports import Body, Desk
 
 _TRIES = 8
@@ -206,8 +206,8 @@ class Executions:
         """Create an execution, given whole and named; as it is, and whether it was created now.
 
         One of that name that was created for the same request (annotation `cairn.dev/request-digest`) is what was
-        asked for. Raises WrongState if there is another one of that
-        name, Rejected for what the API server refuses, and the other errors of the API.
+        asked for. Raises WrongState if there is another one of that name, KeyReused if it was made for another request
+        with that key, Rejected for what the API server refuses, and the other errors of the API.
         """
         meta = body["metadata"]
         whole: Body = {"apiVersion": names.API_VERSION, "kind": names.EXECUTION_KIND, **body}
@@ -215,10 +215,18 @@ class Executions:
             return await self._desk.create(whole), True
         except AlreadyExists:
             there = await self.get(ExecutionRef(meta["namespace"], meta["name"]))
-        asked = (meta.get("annotations") or {}).get(names.ANNOTATION_REQUEST)
-        if asked is None or (there["metadata"].get("annotations") or {}).get(names.ANNOTATION_REQUEST) != asked:
+        asked, answered = _request_of(body), _request_of(there)
+        if asked is None or answered is None:
             raise WrongState(f"there is an execution {Where.of(there)} already; choose another name")
+        if asked != answered:
+            raise KeyReused(f"execution {Where.of(there)} was made for another request with the same key")
         return there, False
+
+
+def _request_of(body: Mapping[str, Any]) -> str | None:
+    """The digest of the request that an execution was created for."""
+    digest: str | None = (body["metadata"].get("annotations") or {}).get(names.ANNOTATION_REQUEST)
+    return digest
 
 
 def refusal(answer: Mapping[str, Any]) -> str:

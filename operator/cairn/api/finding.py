@@ -1,0 +1,87 @@
+"""What a request names, found for a caller who may do what they ask with it.
+
+Rules:
+- What is named with its namespace is asked for there before anything is looked at: 403 whether it exists or not.
+- What is named by an id alone is looked for among what the caller may do this with. What is not found there is
+  answered as if it had been looked for in the namespace that was given (or the default one): 403 if they may not look
+  there, else 404. So nobody learns from an answer what others have.
+"""
+
+from __future__ import annotations
+
+from cairn import names
+from cairn.api.parts import Parts
+from cairn.app.control.checkpoints import Tenants
+from cairn.core.checkpoint.state import Checkpoint
+from cairn.core.refs import ExecutionRef, execution_ref, is_checkpoint_id
+from cairn.errors import NotFound
+from cairn.ports import Attributes, Caller
+
+
+async def execution(
+    parts: Parts, caller: Caller, text: str, verb: str, resource: str = names.EXECUTIONS, *, namespace: str = ""
+) -> ExecutionRef:
+    """The namespace and name of an execution, if the caller may do that with it (or with what belongs to it there).
+
+    Raises InvalidSpec (the text names nothing), Forbidden, NotFound (of a UID alone), and the errors of the API.
+    """
+
+    def wanted(ref: ExecutionRef) -> Attributes:
+        return Attributes(verb, resource, ref.namespace, ref.name if resource == names.EXECUTIONS else "")
+
+    ref = execution_ref(text, namespace or parts.settings.default_namespace)
+    if ref.uid:
+        found = await parts.executions.locate(ref)
+        if found is not None and await parts.access.allowed(caller, wanted(found)):
+            return found
+    what = wanted(ref)
+    await parts.access.require(caller, verb, resource, what.namespace, what.name)
+    if ref.uid:
+        raise NotFound(f"there is no {ref}")
+    return ref
+
+
+async def tenants(parts: Parts, caller: Caller, verb: str, namespace: str = "") -> Tenants:
+    """The namespaces, or the one that is named, in which the caller may do that with checkpoints.
+
+    Raises Forbidden, NotFound (no such namespace), and the errors of the API.
+    """
+    wanted = Attributes(verb, names.CHECKPOINTS)
+    if not namespace:
+        seen = await parts.access.visible(caller, wanted)
+        if not seen.uids:
+            await parts.access.require(caller, verb, names.CHECKPOINTS, parts.settings.default_namespace)
+        return seen.uids
+    await parts.access.require(caller, verb, names.CHECKPOINTS, namespace)
+    uid = await parts.access.uid_of(namespace)
+    if uid is None:
+        raise NotFound(f"there is no namespace {namespace}")
+    return {namespace: uid}
+
+
+async def checkpoint(
+    parts: Parts, caller: Caller, ref: str, verb: str, *, namespace: str = ""
+) -> tuple[Checkpoint, Tenants]:  # fmt: skip
+    """A checkpoint that is Ready, with which the caller may do that, and the tenant it is of.
+
+    Raises Forbidden, NotFound (which lists what there is instead), StoreError, and the errors of the API.
+    """
+    seen = await tenants(parts, caller, verb, namespace if namespace or is_checkpoint_id(ref) else _here(parts))
+    found = await parts.checkpoints.find(seen, ref)
+    if found is not None:
+        return found, {found.namespace: seen[found.namespace]}
+    here = namespace or _here(parts)
+    await parts.access.require(caller, verb, names.CHECKPOINTS, here)
+    there = await parts.checkpoints.newest({here: seen[here]} if here in seen else {})
+    raise NotFound(f"there is no checkpoint {ref} in namespace {here}; {listed(there)}")
+
+
+def listed(there: list[Checkpoint]) -> str:
+    """What there is to choose from, and how more of it comes to be."""
+    known = "; ".join(f"{one.id} ({one.name}, of {one.execution})" for one in there)
+    taken = "POST /api/training/dag/checkpoint takes one, and so does creating a Checkpoint object"
+    return f"the newest there are: {known}; {taken}" if known else f"there are none yet; {taken}"
+
+
+def _here(parts: Parts) -> str:
+    return parts.settings.default_namespace
