@@ -202,7 +202,7 @@ def test_checkpoint_plan_rewind_and_fork(cairn: Cairn, served: Kube, tmp_path: P
     file.write_text(yaml.safe_dump(work))
     served.wait("work", "Finished")
     said = cairn.done("fork", name, "-f", str(file), "--name", "mended")
-    assert said.startswith("dagexecution.cairn.dev/mended forked from checkpoint")
+    assert said.startswith("dagexecution.cairn.dev/mended forked: from checkpoint")
     runs(served, "mended", "b")
     assert served.job("mended", "a")["state"] == "Completed" and not served.jobs("mended", "a")
     release(served, "mended", "b")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shlex
 import sys
 from pathlib import PurePath
 
@@ -31,8 +33,9 @@ from cairn.cli import (
 )
 
 _PLUGIN = "kubectl-cairn"
+_NO_FILES = ":4"  # what kubectl, which speaks cobra's language, takes for: do not add names of files
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, help="DAG workflows on Kubernetes that are never lost.")
+app = typer.Typer(no_args_is_help=True, help="DAG workflows on Kubernetes that are never lost.")
 app.command("operator")(operator.run)
 app.command("api")(api.run)
 app.command("migrate")(migrate.run)
@@ -58,6 +61,19 @@ app.command("version")(version.run)
 def program(path: str) -> str:
     """What a person has typed to get here: kubectl runs `kubectl-cairn` for `kubectl cairn`."""
     return "kubectl cairn" if PurePath(path).name.startswith(_PLUGIN) else "cairn"
+
+
+def complete_for_kubectl() -> None:
+    """The console script that kubectl asks what a word may become: a candidate a line, then that these are all."""
+    *words, last = sys.argv[1:] or [""]
+    typed = shlex.join(["cairn", *words]) + " " + (shlex.quote(last) if last else "")
+    os.environ |= {
+        "_CAIRN_COMPLETE": "complete_fish", "_TYPER_COMPLETE_FISH_ACTION": "get-args", "_TYPER_COMPLETE_ARGS": typed,
+    }  # fmt: skip
+    try:
+        app(prog_name="cairn")
+    finally:
+        print(_NO_FILES)
 
 
 def main() -> None:

@@ -8,7 +8,6 @@ from datetime import timedelta
 from typing import Annotated, Any
 
 import typer
-from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -139,7 +138,7 @@ def _line(console: Console, text: str) -> None:
 
 def plan_table(plan: RestorePlan) -> Table:
     """What becomes of each job."""
-    table = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False)
+    table = Table(box=None, pad_edge=False, padding=(0, 3, 0, 0))
     for title in ("JOB", "ACTION", "REASON", "WORK", "WHY"):
         table.add_column(title, overflow="fold")
     for job in plan.jobs:
@@ -150,5 +149,5 @@ def plan_table(plan: RestorePlan) -> Table:
 def _cells(job: JobPlan) -> tuple[str, ...]:
     worked = job.verdict in (Verdict.KEEP, Verdict.RERUN)
     work = str(timedelta(seconds=job.seconds)) if worked and job.seconds else ""
-    why = f"{job.message} (replay: {job.replay})" if job.replay else job.message
+    why = f"{job.message} (replay: {job.replay})".lstrip() if job.replay else job.message
     return job.id, job.verdict.value, job.reason, work, why
