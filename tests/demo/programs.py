@@ -11,7 +11,7 @@ from cluster.state import free_ports
 
 
 class Program:
-    """A verb of `cairn` that serves a cluster, in a process group of its own; its pid and log lie with the cluster's."""
+    """A verb of `cairn` that serves a cluster, in a process group of its own; pid and log lie with the cluster's."""
 
     def __init__(self, cluster: str, verb: str, port: str, **settings: str) -> None:
         self._processes = Processes(Layout.of(cluster))

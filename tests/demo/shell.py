@@ -26,7 +26,7 @@ class Shell:
         }
 
     def export(self, name: str, command: str) -> None:
-        """Show and set a variable of this shell to what a command prints; that itself is not shown: it may be secret."""
+        """Set a variable of this shell to what a command prints, which is not shown: it may be secret."""
         self._screen.command(f"export {name}=$({command})")
         self._environment[name] = self.read(command).strip()
 
