@@ -141,7 +141,7 @@ def test_run_applies_nothing_if_anything_is_wrong(cairn: Cairn, served: Kube, tm
     code, out, error = cairn.run("run", str(file))
     assert (code, out) == (2, "")
     for line in ("wrong: spec.retries: ", "wrong: spec.jobs[0].dependsOn[0]: ", "wrong: spec.jobs[0].when: ",
-                 "other: is v1 ConfigMap: only DAGExecution"):  # fmt: skip
+                 "other: is ConfigMap of v1: only DAGExecution"):  # fmt: skip
         assert line in error, error
     assert not served.list("dagx")
 
