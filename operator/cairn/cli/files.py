@@ -84,8 +84,9 @@ def _wrong(body: Any, place: str) -> Iterator[Violation]:
     if isinstance(meta, Mapping) and isinstance(name := meta.get("name") or meta.get("generateName"), str):
         place = name
     if body.get("kind") not in _KINDS or body.get("apiVersion") != names.API_VERSION:
-        told = f"is {body.get('kind') or 'no kind'} of {body.get('apiVersion') or 'no apiVersion'}: only {' and '.join(_KINDS)} of {names.API_VERSION}"
-        yield Violation(place, f"{told} are applied here; kubectl apply --server-side takes all")
+        told = f"is {body.get('kind') or 'no kind'} of {body.get('apiVersion') or 'no apiVersion'}"
+        known = f"only {' and '.join(_KINDS)} of {names.API_VERSION} are applied here"
+        yield Violation(place, f"{told}: {known}; kubectl apply --server-side takes all")
         return
     if not isinstance(meta, Mapping) or not (meta.get("name") or meta.get("generateName")):
         yield Violation(f"{place}: metadata.name", "must be set, or generateName")
