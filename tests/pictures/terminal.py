@@ -12,6 +12,7 @@ import subprocess
 import termios
 import time
 from collections.abc import Mapping, Sequence
+from itertools import groupby
 
 import pyte
 from rich.console import Console
@@ -25,8 +26,10 @@ _COLOURS = {"brown": "yellow", "brightbrown": "bright_yellow"}
 def shown(
     command: Sequence[str], environment: Mapping[str, str], *, typed: str = "", interrupt_after: float | None = None,
     seconds: float = 120,
-) -> pyte.Screen:  # fmt: skip
+) -> tuple[pyte.Screen, int]:  # fmt: skip
     """The screen after a program has run in a terminal, or after so many seconds, when it is interrupted (Ctrl-C).
+
+    The other is its exit code.
 
     Raises AssertionError if the program runs longer than it may.
     """
@@ -53,9 +56,9 @@ def shown(
             if not chunk:
                 break
             stream.feed(chunk)
-    program.wait(timeout=seconds)
+    code = program.wait(timeout=seconds)
     os.close(master)
-    return screen
+    return screen, code
 
 
 def text_of(screen: pyte.Screen) -> Text:
@@ -68,13 +71,15 @@ def text_of(screen: pyte.Screen) -> Text:
 
 def _line(screen: pyte.Screen, y: int) -> Text:
     line = Text(no_wrap=True)
-    for x in range(screen.columns):
-        cell = screen.buffer[y][x]
-        style = Style(color=_colour(cell.fg), bgcolor=_colour(cell.bg), bold=cell.bold, italic=cell.italics,
-                      underline=cell.underscore, reverse=cell.reverse)  # fmt: skip
-        line.append(cell.data, style)
+    for style, cells in groupby((screen.buffer[y][x] for x in range(screen.columns)), _style):
+        line.append("".join(cell.data for cell in cells), style)
     line.rstrip()
     return line
+
+
+def _style(cell: pyte.screens.Char) -> Style:
+    return Style(color=_colour(cell.fg), bgcolor=_colour(cell.bg), bold=cell.bold, italic=cell.italics,
+                 underline=cell.underscore, reverse=cell.reverse)  # fmt: skip
 
 
 def _colour(name: str) -> str | None:

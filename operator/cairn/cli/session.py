@@ -130,6 +130,11 @@ RequestOption = Annotated[
 ]
 
 
+async def nobody() -> str:
+    """The authorization of a user who has no token."""
+    return ""
+
+
 @dataclass(frozen=True, slots=True)
 class Session:
     """A user at work in a namespace."""
@@ -139,6 +144,7 @@ class Session:
     console: Console
     clock: Clock = system_clock
     new_id: Callable[[], str] = random_id
+    authorization: Callable[[], Awaitable[str]] = nobody  # what a REST API is told of the user
 
     @property
     def executions(self) -> Executions:
@@ -186,7 +192,8 @@ async def connected(namespace: str | None, context: str | None) -> AsyncIterator
     """A session of the user of the kubeconfig. Raises NotConfigured."""
     api = await connect(context=context)
     try:
-        yield Session(KubeDesk(api, names.CLI_MANAGER), namespace or default_namespace(context), console())
+        desk, where = KubeDesk(api, names.CLI_MANAGER), namespace or default_namespace(context)
+        yield Session(desk, where, console(), authorization=api.authorization)
     finally:
         await api.close()
 
