@@ -184,7 +184,7 @@ def test_checkpoint_plan_rewind_and_fork(cairn: Cairn, served: Kube, tmp_path: P
     served.wait("work", "Finished")
     assert served.job("work", "c")["state"] == "Failed"
     text = cairn.done("plan", "work", name)
-    assert "Rewind from checkpoint" in text and "would be refused" not in text
+    assert "Rewind from checkpoint" in text and "cannot be carried out" not in text
     plan = json.loads(cairn.done("plan", "work", f"ckpt/{name}", "-o", "json"))
     assert {j["id"]: j["action"] for j in plan["plan"]["jobs"]} == {"a": "Keep", "b": "Rerun", "c": "Rerun"}
 
