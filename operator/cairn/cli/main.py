@@ -13,14 +13,19 @@ from cairn.cli import (
     api,
     cancel,
     checkpoint,
+    checkpoints,
     complete,
     diff,
+    export,
     extend,
     fork,
     hold,
+    importing,
     lint,
+    logs,
     migrate,
     operator,
+    outputs,
     pause,
     plan,
     resume,
@@ -28,6 +33,7 @@ from cairn.cli import (
     rewind,
     run,
     skip,
+    stats,
     verify,
     version,
 )
@@ -52,8 +58,14 @@ app.command("checkpoint")(checkpoint.run)
 app.command("plan")(plan.run)
 app.command("fork")(fork.run)
 app.command("rewind")(rewind.run)
+app.command("logs")(logs.run)
+app.command("outputs")(outputs.run)
+app.command("checkpoints")(checkpoints.run)
+app.command("stats")(stats.run)
 app.command("diff")(diff.run)
 app.command("verify")(verify.run)
+app.command("export")(export.run)
+app.command("import")(importing.run)
 app.command("lint")(lint.run)
 app.command("version")(version.run)
 
