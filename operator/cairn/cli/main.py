@@ -19,9 +19,12 @@ from cairn.cli import (
     export,
     extend,
     fork,
+    get,
+    graph,
     hold,
     importing,
     lint,
+    listing,
     logs,
     migrate,
     operator,
@@ -36,6 +39,8 @@ from cairn.cli import (
     stats,
     verify,
     version,
+    watch,
+    why,
 )
 
 _PLUGIN = "kubectl-cairn"
@@ -46,6 +51,13 @@ app.command("operator")(operator.run)
 app.command("api")(api.run)
 app.command("migrate")(migrate.run)
 app.command("run")(run.run)
+app.command("list")(listing.run)
+app.command("get")(get.run)
+app.command("watch")(watch.run)
+app.command("graph")(graph.run)
+app.command("why")(why.run)
+app.command("logs")(logs.run)
+app.command("outputs")(outputs.run)
 app.command("pause")(pause.run)
 app.command("resume")(resume.run)
 app.command("cancel")(cancel.run)
@@ -58,8 +70,6 @@ app.command("checkpoint")(checkpoint.run)
 app.command("plan")(plan.run)
 app.command("fork")(fork.run)
 app.command("rewind")(rewind.run)
-app.command("logs")(logs.run)
-app.command("outputs")(outputs.run)
 app.command("checkpoints")(checkpoints.run)
 app.command("stats")(stats.run)
 app.command("diff")(diff.run)
