@@ -13,14 +13,22 @@ from cairn.cli import (
     api,
     cancel,
     checkpoint,
+    checkpoints,
     complete,
     diff,
+    export,
     extend,
     fork,
+    get,
+    graph,
     hold,
+    importing,
     lint,
+    listing,
+    logs,
     migrate,
     operator,
+    outputs,
     pause,
     plan,
     resume,
@@ -28,8 +36,11 @@ from cairn.cli import (
     rewind,
     run,
     skip,
+    stats,
     verify,
     version,
+    watch,
+    why,
 )
 
 _PLUGIN = "kubectl-cairn"
@@ -40,6 +51,13 @@ app.command("operator")(operator.run)
 app.command("api")(api.run)
 app.command("migrate")(migrate.run)
 app.command("run")(run.run)
+app.command("list")(listing.run)
+app.command("get")(get.run)
+app.command("watch")(watch.run)
+app.command("graph")(graph.run)
+app.command("why")(why.run)
+app.command("logs")(logs.run)
+app.command("outputs")(outputs.run)
 app.command("pause")(pause.run)
 app.command("resume")(resume.run)
 app.command("cancel")(cancel.run)
@@ -52,8 +70,12 @@ app.command("checkpoint")(checkpoint.run)
 app.command("plan")(plan.run)
 app.command("fork")(fork.run)
 app.command("rewind")(rewind.run)
+app.command("checkpoints")(checkpoints.run)
+app.command("stats")(stats.run)
 app.command("diff")(diff.run)
 app.command("verify")(verify.run)
+app.command("export")(export.run)
+app.command("import")(importing.run)
 app.command("lint")(lint.run)
 app.command("version")(version.run)
 

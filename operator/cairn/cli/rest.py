@@ -53,20 +53,16 @@ class Rest:
         return _read(diff.from_wire, await self._get(f"{_in(namespace)}/checkpoints/diff", **{"from": before}, **other))
 
     async def checkpoints(self, namespace: str, **query: str) -> list[Body]:
-        """All checkpoints of a namespace that a query (`execution`, `trigger`) asks for, newest first."""
+        """All checkpoints of a namespace, or of all, that a query (`execution`, `trigger`) asks for, newest first."""
+        path = f"{_in(namespace)}/checkpoints" if namespace else "/api/v1/checkpoints"
         found: list[Body] = []
         asked = {key: value for key, value in query.items() if value} | {"limit": str(_PAGE)}
         while True:
-            page = await self._get(f"{_in(namespace)}/checkpoints", **asked)
+            page = await self._get(path, **asked)
             found += _read(lambda wire: [dict(item) for item in wire["items"]], page)
             if not page.get("next"):
                 return found
             asked["cursor"] = str(page["next"])
-
-    async def stats(self, namespace: str, execution: str = "") -> Body:
-        """How many checkpoints there are, of which triggers, from when to when, and how large."""
-        asked = {"execution": execution} if execution else {}
-        return _read(dict, await self._get(f"{_in(namespace)}/checkpoints/stats", **asked))
 
     async def version(self) -> str:
         """The version of Cairn that answers."""

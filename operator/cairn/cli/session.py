@@ -25,7 +25,7 @@ from typing import Annotated, Any, NoReturn, TypeVar
 
 import typer
 import yaml
-from rich.console import Console
+from rich.console import Console, RenderableType
 
 from cairn import names
 from cairn.adapters.clock import system_clock
@@ -36,6 +36,7 @@ from cairn.app.checkpoints.inspector import Inspector
 from cairn.app.control.executions import Executions
 from cairn.app.control.reading import Reading
 from cairn.app.control.restores import RestoreControl
+from cairn.cli.render import words
 from cairn.core.checkpoint.changes import readable
 from cairn.core.refs import ExecutionRef, execution_ref
 from cairn.errors import CairnError, InvalidSpec, WrongState
@@ -59,6 +60,15 @@ class Output(StrEnum):
     JSON = "json"
     YAML = "yaml"
 
+
+class ListOutput(StrEnum):
+    """How a list is written."""
+
+    TEXT = "text"
+    WIDE = "wide"
+    NAME = "name"
+    JSON = "json"
+    YAML = "yaml"
 
 
 # --- What can be completed -------------------------------------------------------------------------------------------
@@ -114,6 +124,11 @@ SelectorOption = Annotated[
 OutputOption = Annotated[
     Output, typer.Option("--output", "-o", help="text for people, json and yaml for programs.")
 ]
+ListOutputOption = Annotated[
+    ListOutput, typer.Option("--output", "-o", help="text or wide for people, name, json and yaml for programs.")
+]
+EverywhereOption = Annotated[bool, typer.Option("--all-namespaces", "-A", help="Of all namespaces.")]
+JobArgument = Annotated[str, typer.Argument(metavar="JOB", help="The id of a job.", autocompletion=known_jobs)]
 NameArgument = Annotated[
     str, typer.Argument(metavar="EXECUTION", help="A name, namespace/name, or a UID.", autocompletion=known_executions)
 ]
@@ -314,7 +329,7 @@ def moment(text: str, now: datetime) -> datetime:
 # --- Answers ---------------------------------------------------------------------------------------------------------
 
 
-def write(output: Output, wire: Mapping[str, Any] | Sequence[Any], text: Callable[[], None]) -> None:
+def write(output: StrEnum, wire: Mapping[str, Any] | Sequence[Any], text: Callable[[], None]) -> None:
     """Write an answer to standard output: for people as `text` does it, for programs as it is."""
     match output:
         case Output.JSON:
@@ -323,6 +338,14 @@ def write(output: Output, wire: Mapping[str, Any] | Sequence[Any], text: Callabl
             typer.echo(yaml.safe_dump(wire, sort_keys=False, allow_unicode=True), nl=False)
         case _:
             text()
+
+
+def show(console: Console, made: RenderableType) -> None:
+    """Write something to standard output: in a terminal's colours and width; what is piped is plain, and not cut."""
+    if console.is_terminal:
+        console.print(made)
+    else:
+        typer.echo(words.plain(made), nl=False)
 
 
 def confirm(yes: bool, question: str) -> None:
