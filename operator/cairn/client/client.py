@@ -159,9 +159,11 @@ class Client:
     ) -> Execution:  # fmt: skip
         """Start a new execution from a checkpoint, and wait until it has begun.
 
-        `namespace`: by default that of the client; `edit`: the DAG that it runs, by default that of the checkpoint; `rerun`: jobs that run again although they
-        could be kept; `confirm`: jobs whose replay asks for it; `force`: also what is Unsafe; `plan`: this one, or
-        none. Raises NotFound, InvalidSpec, WrongState (there is one of that name; or with the `problems` of the plan),
+        `namespace`: by default that of the client; `edit`: the DAG that it runs, by default that of the checkpoint;
+        `rerun`: jobs that run again although they could be kept; `confirm`: jobs whose replay asks for it; `force`:
+        also what is Unsafe; `plan`: this one, or none.
+
+        Raises NotFound, InvalidSpec, WrongState (there is one of that name; or with the `problems` of the plan),
         TimeoutError (it is created, and begins when an operator is there).
         """
         asks = restore_asks({}, rerun, confirm, force, plan)
