@@ -18,11 +18,13 @@ from pathlib import Path
 from typing import Any
 
 import cluster
+from bench import api as rest
 from bench import checkpoints, forks, scripts
 from bench.figures import Figure, table, write
 from cairn.adapters.kube.api import Api, connect
 from cairn.adapters.postgres.pool import OPERATOR, Pool
 from cairn.adapters.postgres.store import PostgresStore
+from support.api_process import ApiProcess
 from support.postgres import PostgresServer, name_of
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -168,11 +170,25 @@ async def measure_checkpoints(kubeconfig: Path, server: PostgresServer, *, quick
         await api.close()
 
 
+async def measure_api(there: cluster.Cluster, url: str, *, quick: bool) -> list[Figure]:
+    """How fast the REST API answers a caller who is administrator of a namespace."""
+    api = await connect(str(there.kubeconfig))
+    try:
+        await run_execution(api, chain(1))
+        namespace = await new_namespace(api)
+        there.kubectl.run("-n", namespace, "create", "rolebinding", "bench", "--clusterrole=cluster-admin",
+                          f"--serviceaccount={namespace}:default")  # fmt: skip
+        token = there.kubectl.run("-n", namespace, "create", "token", "default", "--duration=1h").strip()
+        return await rest.measure(api, namespace, url, token, quick=quick)
+    finally:
+        await api.close()
+
+
 def main() -> None:
     """Start the cluster, measure, print, keep."""
     parser = argparse.ArgumentParser(prog="bench", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="fewer rounds")
-    parser.add_argument("--only", choices=["checkpoints", "executions", "forks"], help="not everything")
+    parser.add_argument("--only", choices=["checkpoints", "executions", "forks", "api"], help="not everything")
     given = parser.parse_args()
     figures: list[Figure] = []
     there, server = cluster.start("fake", "bench"), PostgresServer().start()
@@ -187,6 +203,18 @@ def main() -> None:
         if given.only in (None, "forks"):
             with operator(there.kubeconfig, server.migrated()):
                 figures += asyncio.run(measure_forks(there.kubeconfig, quick=given.quick))
+        if given.only in (None, "api"):
+            database = server.migrated()
+            served = ApiProcess(
+                there.kubeconfig, ROOT / "build/logs/bench-api.log", DATABASE_URL=database,
+                CAIRN_API_RATE="100000/second", CAIRN_LOG_LEVEL="WARNING",
+            )  # fmt: skip
+            with operator(there.kubeconfig, database):
+                served.start()
+                try:
+                    figures += asyncio.run(measure_api(there, served.url, quick=given.quick))
+                finally:
+                    served.stop()
     finally:
         server.remove()
         cluster.stop(there)

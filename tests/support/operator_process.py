@@ -14,7 +14,8 @@ from pathlib import Path
 from support.kube import until
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A port of this machine that nobody listens on now."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
@@ -30,7 +31,7 @@ class OperatorProcess:
         self._namespace = namespace
         self._settings = settings
         self._process: subprocess.Popen[bytes] | None = None
-        self.port = _free_port()
+        self.port = free_port()
 
     def start(self) -> OperatorProcess:
         """Start it and wait until it is ready."""

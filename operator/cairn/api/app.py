@@ -10,15 +10,16 @@ from typing import Any
 from asgi_correlation_id import CorrelationIdMiddleware
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
+from pydantic import BaseModel
 from pydantic.alias_generators import to_camel
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 
 from cairn.api import health
-from cairn.api.endpoints import identity, training
+from cairn.api.endpoints import checkpoints, executions, identity, jobs, restores, training
 from cairn.api.gate import Gate, Quota
-from cairn.api.middleware import Answered, Bounded, Hardened, Timed, Traced
+from cairn.api.middleware import Answered, Bounded, Clocked, Hardened, Timed, Traced
 from cairn.api.models import FieldError, ProblemDetails
 from cairn.api.parts import Parts
 from cairn.api.tracing import is_request_id
@@ -27,8 +28,11 @@ DESCRIPTION = """\
 Executions and checkpoints of Cairn for programs. Whoever has a token of the cluster may do here what the cluster lets
 them do with kubectl. Every error is told as `ProblemDetails`.
 """
-_ROUTERS = (training.router, identity.router)
-_EXPOSED = ("ETag", "RateLimit", "RateLimit-Policy", "Retry-After", "X-Request-ID")
+_ROUTERS = (
+    training.router, identity.router, executions.router, executions.streams, restores.router, jobs.router, jobs.logs,
+    checkpoints.router,
+)  # fmt: skip
+_EXPOSED = ("ETag", "RateLimit", "RateLimit-Policy", "Retry-After", "Server-Timing", "X-Request-ID")
 
 
 class CairnApi(FastAPI):
@@ -36,15 +40,18 @@ class CairnApi(FastAPI):
 
     def openapi(self) -> dict[str, Any]:
         """The OpenAPI document."""
-        if self.openapi_schema is None:
-            schemas = super().openapi().setdefault("components", {}).setdefault("schemas", {})
-            for model in (FieldError, ProblemDetails):
-                schemas[model.__name__] = model.model_json_schema(
-                    mode="serialization", ref_template="#/components/schemas/{model}"
-                )
-                schemas[model.__name__].pop("$defs", None)
-        assert self.openapi_schema is not None
-        return self.openapi_schema
+        document = super().openapi()
+        schemas = document.setdefault("components", {}).setdefault("schemas", {})
+        for model in (FieldError, ProblemDetails):
+            if model.__name__ not in schemas:
+                schemas[model.__name__] = _schema(model)
+        return document
+
+
+def _schema(model: type[BaseModel]) -> dict[str, Any]:
+    schema = model.model_json_schema(mode="serialization", ref_template="#/components/schemas/{model}")
+    schema.pop("$defs", None)
+    return schema
 
 
 def create_app(parts: Parts) -> FastAPI:
@@ -83,6 +90,7 @@ def _surroundings(parts: Parts) -> list[Middleware]:
         Middleware(Traced),
         Middleware(Hardened),
         *([cors] if given.cors_origins else []),
+        Middleware(Clocked),
         Middleware(Answered),
         Middleware(Timed, seconds=given.timeout_seconds),
         Middleware(Gate, access=parts.access, callers=callers, strangers=strangers),

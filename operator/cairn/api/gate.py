@@ -50,20 +50,18 @@ class Quota:
             self._refuse(who)
 
     def _refuse(self, who: str) -> None:
-        detail = f"no more than {self._rate.amount} requests in {self._rate.get_expiry()} s"
         headers = self._headers(who)
-        raise Problem(kinds.TOO_MANY, detail, headers={"Retry-After": str(self._wait(who)), **headers})
+        wait = headers["RateLimit"].rpartition("=")[2]
+        detail = f"no more than {self._rate.amount} requests in {self._rate.get_expiry()} s"
+        raise Problem(kinds.TOO_MANY, detail, headers={"Retry-After": wait, **headers})
 
     def _headers(self, who: str) -> Mapping[str, str]:
-        left = max(0, self._limiter.get_window_stats(self._rate, who).remaining)
+        reset, left = self._limiter.get_window_stats(self._rate, who)
+        wait = max(1, math.ceil(reset - self._clock().timestamp()))
         return {
             "RateLimit-Policy": f'"{self._name}";q={self._rate.amount};w={self._rate.get_expiry()}',
-            "RateLimit": f'"{self._name}";r={left};t={self._wait(who)}',
+            "RateLimit": f'"{self._name}";r={max(0, left)};t={wait}',
         }
-
-    def _wait(self, who: str) -> int:
-        reset = self._limiter.get_window_stats(self._rate, who).reset_time
-        return max(1, math.ceil(reset - self._clock().timestamp()))
 
 
 class Gate:

@@ -1,4 +1,4 @@
-"""What surrounds every request, from the outside in: `Traced`, `Hardened`, `Answered`, `Timed`, `Bounded`.
+"""What surrounds every request, from the outside in: `Traced`, `Hardened`, `Clocked`, `Answered`, `Timed`, `Bounded`.
 
 Rules:
 - Plain ASGI: nothing is buffered, so streams pass through, and a cancelled request is cancelled all the way.
@@ -17,6 +17,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from cairn.adapters.timing import noted
 from cairn.api import kinds, metrics
 from cairn.api.problems import Problem, log_failure, send_problem
 from cairn.api.tracing import trace_of
@@ -90,6 +91,28 @@ class Hardened:
             await send(message)
 
         await self._app(scope, receive, adding)
+
+
+class Clocked:
+    """Tells in `Server-Timing` how long an answer took to begin, and where that time went."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            return await self._app(scope, receive, send)
+        began = time.perf_counter()
+        with noted() as spent:
+
+            async def adding(message: Message) -> None:
+                if message["type"] == "http.response.start":
+                    times = {"total": time.perf_counter() - began, **spent}
+                    told = ", ".join(f"{where};dur={seconds * 1000:.1f}" for where, seconds in times.items())
+                    MutableHeaders(scope=message).setdefault("Server-Timing", told)
+                await send(message)
+
+            await self._app(scope, receive, adding)
 
 
 class Answered:

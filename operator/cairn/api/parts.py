@@ -1,4 +1,7 @@
-"""What the endpoints work with, and how they get hold of it."""
+"""What the endpoints work with, and how they get hold of it.
+
+Dependencies are coroutines even where they wait for nothing: FastAPI hands plain functions to a thread.
+"""
 
 from __future__ import annotations
 
@@ -12,9 +15,11 @@ from fastapi import Depends, Request
 from cairn.api.settings import ApiSettings
 from cairn.api.tracing import trace_of
 from cairn.app.access import Access
+from cairn.app.checkpoints.inspector import Inspector
 from cairn.app.checkpoints.manager import CheckpointManager
 from cairn.app.control.checkpoints import Checkpoints
 from cairn.app.control.executions import Executions
+from cairn.app.control.reading import Reading
 from cairn.app.control.restores import RestoreControl
 from cairn.ports import Caller, CheckpointStore, Clock, Desk, Rows
 
@@ -52,19 +57,29 @@ class Parts:
         """Taking, listing and counting checkpoints."""
         return CheckpointManager(self.desk, self.objects, self.rows, self.clock)
 
+    @property
+    def inspector(self) -> Inspector:
+        """Diff and verify."""
+        return Inspector(self.desk, self.rows, self.clock)
 
-def parts_of(request: Request) -> Parts:
+    @property
+    def reading(self) -> Reading:
+        """Logs and outputs."""
+        return Reading(self.desk)
+
+
+async def parts_of(request: Request) -> Parts:
     """The parts of the application that answers."""
     parts: Parts = request.app.state.parts
     return parts
 
 
-def access_of(request: Request) -> Access:
+async def access_of(request: Request) -> Access:
     """Who may do what."""
-    return parts_of(request).access
+    return (await parts_of(request)).access
 
 
-def caller_of(request: Request) -> Caller:
+async def caller_of(request: Request) -> Caller:
     """Who calls; the gate has let nobody in that it does not know."""
     caller = trace_of(request.scope).caller
     assert caller is not None, "an endpoint for callers must be under /api/"

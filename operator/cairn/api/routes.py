@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from http import HTTPStatus
 from typing import Any
 
@@ -26,9 +26,9 @@ _BEARER = HTTPBearer(
 Responses = dict[int | str, dict[str, Any]]
 
 
-def answers(*statuses: int) -> Responses:
-    """What an operation may answer besides success: those statuses, and what any operation may."""
-    return {status: _response(status) for status in sorted({*_ALWAYS, *statuses})}
+def answers(*statuses: int, more: Responses | None = None) -> Responses:
+    """What an operation may answer besides success: those statuses, what any operation may, and `more`."""
+    return {status: _response(status) for status in sorted({*_ALWAYS, *statuses})} | (more or {})
 
 
 def _response(status: int) -> dict[str, Any]:
@@ -40,10 +40,10 @@ def _response(status: int) -> dict[str, Any]:
     return response | ({"headers": _WAIT} if status in (429, 503) else {})
 
 
-def produces(media_type: str) -> Callable[[Request], None]:
+def produces(media_type: str) -> Callable[[Request], Awaitable[None]]:
     """A dependency that refuses who does not accept such an answer."""
 
-    def accepted(request: Request) -> None:
+    async def accepted(request: Request) -> None:
         if not _accepts(request.headers.getlist("accept"), media_type):
             raise Problem(kinds.NOT_ACCEPTABLE, f"the answer is {media_type}")
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import logging
+import signal
 import socket
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
 
 import uvicorn
 from starlette.types import ASGIApp
@@ -30,6 +31,7 @@ from cairn.app.access import Access, Remembering
 logger = logging.getLogger(__name__)
 
 _KEEP_ALIVE_SECONDS = 30
+_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
 @asynccontextmanager
@@ -52,12 +54,27 @@ async def connected(settings: ApiSettings) -> AsyncIterator[Parts]:
         await api.close()
 
 
-class _Server(uvicorn.Server):
-    """Tells streams to end as soon as the process is to stop, so that it need not wait for their clients."""
+class Server(uvicorn.Server):
+    """uvicorn's, but for two things about its end.
+
+    Streams are told at once that the process is to stop, so that nobody waits for their clients. And a signal is not
+    raised anew after it was heeded: that would kill the process before its connections are closed.
+    """
 
     def __init__(self, config: uvicorn.Config, closing: asyncio.Event) -> None:
         super().__init__(config)
         self._closing = closing
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        loop = asyncio.get_running_loop()
+        for number in _SIGNALS:
+            loop.add_signal_handler(number, self.handle_exit, number, None)
+        try:
+            yield
+        finally:
+            for number in _SIGNALS:
+                loop.remove_signal_handler(number)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         self._closing.set()
@@ -80,7 +97,7 @@ async def serve(settings: ApiSettings) -> None:
     if certificate is None and not _is_loopback(settings.host):
         logger.warning("no CAIRN_API_TLS_CERT: tokens are sent in the clear, unless something in front adds TLS")
     async with connected(settings) as parts:
-        server = _Server(server_config(create_app(parts), settings, certificate), parts.closing)
+        server = Server(server_config(create_app(parts), settings, certificate), parts.closing)
         watch = asyncio.create_task(certificate.watch()) if certificate else None
         try:
             await server.serve()

@@ -6,21 +6,11 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-import yaml
 
 from cairn import names
+from cairn.cli.files import documents
 from cairn.core.parse import parse
 from cairn.errors import InvalidSpec
-
-
-class _Loader(yaml.SafeLoader):
-    """YAML as kubectl reads it: a time stays the text that was written."""
-
-
-_Loader.yaml_implicit_resolvers = {
-    first: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:timestamp"]
-    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
-}
 
 FileArgument = Annotated[Path, typer.Argument(exists=True, dir_okay=False, readable=True, help="A YAML file.")]
 
@@ -31,7 +21,7 @@ def run(file: FileArgument) -> None:
     Example: cairn lint manifests/samples/01-hello.yaml
     """
     wrong = False
-    for body in yaml.load_all(file.read_text(), Loader=_Loader):
+    for body in documents(file.read_text()):
         if not isinstance(body, dict) or body.get("kind") != names.EXECUTION_KIND:
             continue
         meta = body.get("metadata") or {}

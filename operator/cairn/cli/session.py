@@ -36,6 +36,7 @@ from cairn.app.checkpoints.inspector import Inspector
 from cairn.app.control.executions import Executions
 from cairn.app.control.reading import Reading
 from cairn.app.control.restores import RestoreControl
+from cairn.core.checkpoint.changes import readable
 from cairn.core.refs import ExecutionRef, execution_ref
 from cairn.errors import CairnError, InvalidSpec, WrongState
 from cairn.ports import Body, Clock, Desk
@@ -45,6 +46,7 @@ ERROR = 2
 
 T = TypeVar("T")
 
+_NAMED = 5  # executions that a question names
 _FROM_NOW = re.compile(r"([1-9][0-9]{0,8})([smhd])")
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
@@ -72,6 +74,11 @@ NamesArgument = Annotated[
     list[str] | None, typer.Argument(metavar="EXECUTION…", help="Names, namespace/name, or UIDs.")
 ]
 YesOption = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask; for scripts.")]
+ReasonOption = Annotated[str, typer.Option(help="Why, for people.")]
+TimeoutOption = Annotated[str, typer.Option(help="How long to wait: 30s, 10m; 0 for as long as it takes.")]
+RequestOption = Annotated[
+    str, typer.Option("--request-id", metavar="ID", help="A text of your own: with it, asking twice acts once.")
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,8 +167,13 @@ def fail(error: Exception) -> NoReturn:
 def tell(error: Exception, about: str = "") -> None:
     """Write an error to standard error: each violation on a line of its own."""
     lines = [str(v) for v in error.violations] if isinstance(error, InvalidSpec) else [str(error)]
-    for line in lines:
+    for line in map(plain, lines):
         typer.echo(f"{about}: {line}" if about else line or type(error).__name__, err=True)
+
+
+def plain(text: str) -> str:
+    """A text of several lines, with nothing in it that does anything to a terminal."""
+    return "\n".join(map(readable, text.split("\n")))
 
 
 # --- Several executions ----------------------------------------------------------------------------------------------
@@ -185,11 +197,14 @@ async def chosen(session: Session, given: Sequence[str] | None, selector: str = 
 async def each(
     session: Session, given: Sequence[str] | None, selector: str,
     work: Callable[[Session, ExecutionRef], Awaitable[str]],
+    sure: Callable[[Sequence[ExecutionRef]], None] = lambda refs: None,
 ) -> int:  # fmt: skip
-    """Do something to each of several executions, and tell what it has come to; the exit code."""
+    """Do something to each of several executions, and tell what it has come to; the exit code. `sure` asks before."""
     refs = await chosen(session, given, selector)
     if not refs:
         typer.echo(f"no execution in namespace {session.namespace} has the labels {selector}", err=True)
+    else:
+        sure(refs)
     code = 0
     for ref in refs:
         try:
@@ -204,7 +219,23 @@ async def each(
 
 def done(body: Body, what: str) -> str:
     """What was done to an object, as kubectl says it."""
-    return f"dagexecution.{names.GROUP}/{body['metadata']['name']} {what}"
+    return f"{body.get('kind', names.EXECUTION_KIND).lower()}.{names.GROUP}/{body['metadata']['name']} {plain(what)}"
+
+
+def named(refs: Sequence[ExecutionRef]) -> str:
+    """Executions in a question: the first few by name."""
+    shown = [ref.name or ref.uid for ref in refs[:_NAMED]]
+    more = f" and {len(refs) - _NAMED} more" if len(refs) > _NAMED else ""
+    return f"{len(refs)} executions ({', '.join(shown)}{more})" if len(refs) > 1 else f"execution {shown[0]}"
+
+
+def seconds(text: str) -> float | None:
+    """A duration as people write it: `30s`, `10m`; None for `0`, which is without end. Raises typer's error."""
+    if text == "0":
+        return None
+    if (found := _FROM_NOW.fullmatch(text)) is None:
+        raise typer.BadParameter(f"{text!r} is no duration such as 30s, 10m or 2h, nor 0 for no limit")
+    return int(found[1]) * _UNITS[found[2]]
 
 
 def moment(text: str, now: datetime) -> datetime:
@@ -240,5 +271,5 @@ def confirm(yes: bool, question: str) -> None:
         return
     if not asks_on_a_terminal():
         raise typer.BadParameter(f"{question} There is no terminal to ask on: give --yes")
-    if not typer.confirm(question):
+    if not typer.confirm(question, err=True):
         raise typer.Exit(REFUSED)

@@ -53,6 +53,11 @@ def pack_name(execution: str, uid: str, digest: str) -> str:
     return f"{slug(execution, _EXECUTION_SLUG)}-restored-{_hash(uid, digest)}"
 
 
+def run_name(key: str) -> str:
+    """The name of an execution that nobody has named; the same key makes the same."""
+    return f"run-{_hash(key)}"
+
+
 def fork_name(execution: str, key: str) -> str:
     """The name of a fork of an execution that nobody has named; the same key makes the same."""
     return f"{slug(execution, _FORK_SLUG)}-fork-{_hash(key)}"

@@ -44,3 +44,13 @@ def execution_ref(text: str, namespace: str, field: str = "executionId") -> Exec
 def is_checkpoint_id(text: str) -> bool:
     """Whether it is the id of a checkpoint; a name of an object holds no underscore."""
     return bool(_CHECKPOINT_ID.fullmatch(text))
+
+
+def checkpoint_source(text: str, field: str = "checkpoint") -> dict[str, str]:
+    """What `restoreFrom` says of a checkpoint given by id, by name, or as namespace/name. Raises InvalidSpec."""
+    where, slash, name = text.rpartition("/")
+    namespace = {"namespace": where} if slash else {}
+    if (slash and not _NAMESPACE.fullmatch(where)) or not (is_checkpoint_id(name) or _NAME.fullmatch(name)):
+        wanted = "must be the id of a checkpoint, namespace/name, or a name"
+        raise InvalidSpec((Violation(field, f"{wanted}; names are lower case: a-z, 0-9, - and ."),))
+    return namespace | ({"checkpointId": name} if is_checkpoint_id(name) else {"checkpointName": name})

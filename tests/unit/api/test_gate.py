@@ -56,7 +56,7 @@ def test_nothing_else_is_open() -> None:
     ("error", "status", "slug"),
     [
         (Unavailable("away"), 503, "cluster-unavailable"),
-        (Refused('x is forbidden: User "cairn" cannot create resource "tokenreviews"', status=403), 502, "missing-right"),
+        (Refused('x is forbidden: User "cairn" cannot create resource "x"', status=403), 502, "missing-right"),
     ],
     ids=["away", "no right to review"],
 )  # fmt: skip

@@ -12,6 +12,7 @@ import pytest
 import yaml
 
 from cairn import names
+from cairn.api import settings as api
 from cairn.config import Settings, variable
 from cairn.core import conditions, outputs
 from cairn.core.parse import parse
@@ -129,7 +130,12 @@ def test_the_settings_are_documented_with_their_defaults() -> None:
     rows = re.findall(r"^\| `(CAIRN_\w+|DATABASE_URL)` \| (\S+) \|", table, re.MULTILINE)
     fields = {variable(name): field.default for name, field in Settings.model_fields.items()}
     fields |= {"CAIRN_NAMESPACES": "all", "CAIRN_HOME_NAMESPACE": "own", "DATABASE_URL": "none"}
+    fields |= {api.variable(name): _default(field.default) for name, field in api.ApiSettings.model_fields.items()}
     assert dict(rows) == {name: "false" if default is False else str(default) for name, default in fields.items()}
+
+
+def _default(value: object) -> object:
+    return ",".join(value) or "none" if isinstance(value, tuple) else "none" if value is None else value
 
 
 def test_the_picture_is_well_formed() -> None:

@@ -16,6 +16,7 @@ from urllib.parse import urlencode
 import aiohttp
 from kubernetes.aio import client, config
 
+from cairn.adapters.timing import KUBERNETES, calling
 from cairn.errors import AlreadyExists, ApiError, Conflict, Gone, NotConfigured, Refused, Rejected, Unavailable
 
 Body = dict[str, Any]
@@ -139,11 +140,12 @@ class Api:
         self, method: str, path: str, query: Mapping[str, str], body: Body | None = None, *,
         content_type: str = "application/json", accept: str = "application/json",
     ) -> Body:  # fmt: skip
-        response = await self._request(method, path, query, body, content_type=content_type, accept=accept)
-        try:
-            data = await response.read()
-        except (aiohttp.ClientError, TimeoutError) as error:
-            raise Unavailable(f"{method}: {type(error).__name__}") from error
+        with calling(KUBERNETES):
+            response = await self._request(method, path, query, body, content_type=content_type, accept=accept)
+            try:
+                data = await response.read()
+            except (aiohttp.ClientError, TimeoutError) as error:
+                raise Unavailable(f"{method}: {type(error).__name__}") from error
         if response.status >= 400:
             raise _error(method, response.status, response.headers, data)
         decoded: Body = json.loads(data)

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 
 from cairn.adapters.kube.api import Api, Body
+from cairn.errors import Rejected
 from cairn.ports import Attributes, Caller
 
 _TOKENS = "/apis/authentication.k8s.io/v1/tokenreviews"
@@ -24,7 +25,10 @@ class KubeReviewer:
     async def authenticate(self, token: str) -> Caller | None:
         spec: Body = {"token": token} | ({"audiences": list(self._audiences)} if self._audiences else {})
         body: Body = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenReview", "spec": spec}
-        status = (await self._api.create(_TOKENS, body)).get("status") or {}
+        try:
+            status = (await self._api.create(_TOKENS, body)).get("status") or {}
+        except Rejected:  # such as an empty one: nothing that could be a token
+            return None
         if not status.get("authenticated") or not self._meant_for_us(status):
             return None
         return _caller(status.get("user") or {})

@@ -21,6 +21,7 @@ from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
 from cairn import names
 from cairn.adapters.postgres.errors import NO_ADDRESS, said, translated
+from cairn.adapters.timing import POSTGRES, calling
 from cairn.errors import NotConfigured, StoreUnavailable
 
 CONNECT_SECONDS = 3
@@ -63,16 +64,22 @@ class Pool:
     @asynccontextmanager
     async def connection(self) -> AsyncIterator[Connection]:
         """A connection in a transaction that is committed at the end. Raises StoreError."""
-        async with translated(), asyncio.timeout(CALL_SECONDS):
-            try:
-                connection = await self._pool.getconn()
-            except PoolTimeout as error:
-                raise StoreUnavailable(names.DATABASE_UNAVAILABLE, self._why_not or str(error)) from error
-            try:
-                async with connection.transaction():
+        with calling(POSTGRES):
+            async with translated(), asyncio.timeout(CALL_SECONDS):
+                async with self._connection() as connection:
                     yield connection
-            finally:
-                await self._pool.putconn(connection)
+
+    @asynccontextmanager
+    async def _connection(self) -> AsyncIterator[Connection]:
+        try:
+            connection = await self._pool.getconn()
+        except PoolTimeout as error:
+            raise StoreUnavailable(names.DATABASE_UNAVAILABLE, self._why_not or str(error)) from error
+        try:
+            async with connection.transaction():
+                yield connection
+        finally:
+            await self._pool.putconn(connection)
 
     def _remembering(self) -> type[Connection]:
         pool = self

@@ -80,11 +80,11 @@ async def create_checkpoint(asked: CheckpointAsked, caller: TheCaller, parts: Th
     )  # fmt: skip
     taken = await parts.manager.create(wish)
     if parts.rows is not None:
-        await _row_of(parts, taken.namespace, taken.name)
+        await row_of(parts, taken.namespace, taken.name)
     return CheckpointTold(checkpoint_id=taken.id, execution_id=taken.execution_uid)
 
 
-async def _row_of(parts: Parts, namespace: str, name: str) -> None:
+async def row_of(parts: Parts, namespace: str, name: str) -> None:
     """Wait for its row for a moment; without one it is in the list a little later."""
 
     async def stored() -> bool | None:

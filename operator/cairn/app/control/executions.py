@@ -13,7 +13,7 @@ import asyncio
 from collections.abc import Callable, Collection, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any
 
 from cairn import names
 from cairn.app.control.watching import versions
@@ -30,8 +30,6 @@ from cairn.core.refs import ExecutionRef
 from cairn.core.schema import closest
 from cairn.errors import AlreadyExists, Conflict, Gone, KeyReused, NotFound, WrongState
 from cairn.ports import Body, Desk
-
-T = TypeVar("T")
 
 _TRIES = 8
 
@@ -89,16 +87,19 @@ class Executions:
         """The execution, parsed. Raises NotFound, and the errors of the API."""
         return await look(self._desk, await self.get(ref))
 
-    async def until(self, ref: ExecutionRef, read: Callable[[Body], T | None], *, seconds: float | None) -> T:
-        """What `read` makes of the execution, as soon as it makes something of it; None seconds: however long it takes.
+    async def until(self, ref: ExecutionRef, is_so: Callable[[Body], bool], *, seconds: float | None) -> Body:
+        """The execution as soon as something is so; None seconds: however long that takes.
 
-        Raises TimeoutError, NotFound (also if it is deleted meanwhile), what `read` raises, and the errors of the API.
+        Raises TimeoutError, NotFound (also if it is deleted meanwhile), what `is_so` raises, and the errors of the API.
         """
         where = Where.of(await self.get(ref))
-        async with asyncio.timeout(seconds), aclosing(versions(self._desk, where.namespace, where.name)) as seen:
-            async for body in seen:
-                if (found := read(body)) is not None:
-                    return found
+        try:
+            async with asyncio.timeout(seconds), aclosing(versions(self._desk, where.namespace, where.name)) as seen:
+                async for body in seen:
+                    if is_so(body):
+                        return body
+        except TimeoutError:
+            raise TimeoutError(f"asked for, but not so within {seconds:g} s; it stays asked for") from None
         raise NotFound(f"execution {where} was deleted meanwhile")
 
     # --- Changing

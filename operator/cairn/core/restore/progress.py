@@ -198,7 +198,8 @@ def _plan_from_wire(wire: Mapping[str, Any]) -> RestorePlan:
     )  # fmt: skip
 
 
-def _origin_to_wire(origin: Origin) -> dict[str, Any]:
+def origin_to_wire(origin: Origin) -> dict[str, Any]:
+    """A checkpoint as `status.restore.from`."""
     return without_empty(
         {"checkpointId": origin.id, "checkpointName": origin.name, "digest": origin.digest,
          "namespace": origin.namespace, "execution": origin.execution, "executionUid": origin.execution_uid}
@@ -218,7 +219,7 @@ def to_wire(progress: Progress) -> dict[str, Any]:
         {
             "mode": progress.mode.value, "phase": progress.step.value, "observedGeneration": progress.generation,
             "at": format_time(progress.at), "requestId": progress.request_id, "reason": progress.reason,
-            "message": progress.message, "from": _origin_to_wire(progress.origin) if progress.origin else None,
+            "message": progress.message, "from": origin_to_wire(progress.origin) if progress.origin else None,
             "plan": plan_to_wire(progress.plan) if progress.plan else None, "undo": progress.undo,
             "target": progress.target,
         }
@@ -238,7 +239,7 @@ def from_wire(wire: Mapping[str, Any]) -> Progress:
 
 def restored_to_wire(restored: RestoredFrom) -> dict[str, Any]:
     """The source of the present state as `status.restoredFrom`."""
-    return _origin_to_wire(restored.origin) | without_empty(
+    return origin_to_wire(restored.origin) | without_empty(
         {"mode": restored.mode.value, "at": format_time(restored.at), "requestId": restored.request_id,
          "undo": restored.undo, "configs": restored.configs, "packs": list(restored.packs)}
     ) | {"jobs": restored.jobs, "endedJobs": restored.ended}  # fmt: skip
