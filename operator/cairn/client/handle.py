@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import aclosing
 from datetime import datetime
-from typing import Any, TypeVar
+from typing import Any
 
 from cairn import names
 from cairn.app.checkpoints.manager import Wish, ask_for, settled
@@ -31,8 +31,6 @@ from cairn.core.spec import PauseMode, RequestType
 from cairn.core.status import JobState
 from cairn.errors import NotFound, WrongState
 from cairn.ports import Body
-
-T = TypeVar("T")
 
 Saved = Checkpoint | str  # a checkpoint, its id, or the name of its object
 
@@ -101,20 +99,19 @@ class Execution:
         Raises NotFound, WrongState if its spec is not accepted, TimeoutError.
         """
 
-        def read(body: Body, now: DAGExecution) -> DAGExecution | None:
-            if asking.has_finished(body):
-                return now
-            _refuse_unaccepted(body, now)
-            return None
+        def is_over(body: Body, now: DAGExecution) -> bool:
+            if not (over := asking.has_finished(body)):
+                _refuse_unaccepted(body, now)
+            return over
 
-        return await self._until(read, seconds, "finished")
+        return await self._until(is_over, seconds, "finished")
 
     async def paused(self, seconds: float | None = None) -> DAGExecution:
         """Wait until its pause has come to its end: nothing of it runs any more.
 
         Raises NotFound, WrongState if it has finished or was resumed before that, or is not paused, TimeoutError.
         """
-        return await self._until(lambda body, now: now if asking.has_drained(body) else None, seconds, "come to rest")
+        return await self._until(lambda body, _: asking.has_drained(body), seconds, "come to rest")
 
     async def outputs(self) -> dict[str, Any]:
         """What its completed jobs have handed out, by job; None for one that has handed out nothing.
@@ -258,11 +255,10 @@ class Execution:
         asks = restore_asks(source_of(saved), rerun, confirm, force, plan) | {"requestId": self._at.new_id()}
         await self._at.restores.rewind(self._ref, asks, seconds=seconds)
 
-        def read(body: Body, now: DAGExecution) -> DAGExecution | None:
-            step = now.status.restore.phase if now.status.restore else None
-            return None if step in UNDER_WAY else now
+        def is_done(_: Body, now: DAGExecution) -> bool:
+            return now.status.restore is None or now.status.restore.phase not in UNDER_WAY
 
-        return await self._until(read, seconds, "been put back (it will be: the rewind is committed)")
+        return await self._until(is_done, seconds, "been put back (it will be: the rewind is committed)")
 
     # --- Within
 
@@ -276,12 +272,13 @@ class Execution:
         return NotFound(f"execution {self.name} in namespace {self.namespace} was deleted{more}")
 
     async def _until(
-        self, read: Callable[[Body, DAGExecution], T | None], seconds: float | None, what: str
-    ) -> T:  # fmt: skip
+        self, is_so: Callable[[Body, DAGExecution], bool], seconds: float | None, what: str
+    ) -> DAGExecution:  # fmt: skip
         try:
-            return await self._at.executions.until(self._ref, lambda b: read(b, self._take(b)), seconds=seconds)
+            await self._at.executions.until(self._ref, lambda body: is_so(body, self._take(body)), seconds=seconds)
         except TimeoutError:
             raise TimeoutError(await self._overdue(what, seconds or 0)) from None
+        return self._seen
 
     async def _overdue(self, what: str, seconds: float) -> str:
         body = await self._at.executions.get(self._ref)
@@ -301,13 +298,13 @@ def source_of(saved: Saved) -> dict[str, Any]:
     return {"checkpointName": saved.metadata.name}
 
 
-def _has_begun(body: Body, now: DAGExecution, job: str) -> bool | None:
+def _has_begun(body: Body, now: DAGExecution, job: str) -> bool:
     """Whether there is something to read of a job's log, or will not be."""
     if not asking.is_seen(body):
-        return None
+        return False
     record = now.status.job(job)
     waits = record is not None and not record.started_at and record.state in (JobState.PENDING, JobState.RUNNING)
-    return None if waits and not asking.has_finished(body) else True
+    return not waits or asking.has_finished(body)
 
 
 def _refuse_unaccepted(body: Body, now: DAGExecution) -> None:

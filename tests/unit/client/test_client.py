@@ -170,7 +170,7 @@ contexts:
         param({"namespace": "own"}, "own", id="the one that is given"),
     ],
 )
-async def test_the_namespace(tmp_path: Path, given: dict[str, str], namespace: str) -> None:
+async def test_the_namespace(tmp_path: Path, given: dict[str, Any], namespace: str) -> None:
     (tmp_path / "config").write_text(KUBECONFIG)
     async with Client(kubeconfig=tmp_path / "config", **given) as cairn:
         assert cairn.namespace == namespace
