@@ -13,10 +13,9 @@ from enum import Enum
 from inspect import cleandoc
 from pathlib import Path
 
-import typer
-from typer.core import TyperArgument, TyperCommand, TyperGroup, TyperOption
+from typer.core import TyperArgument, TyperCommand, TyperOption
 
-from cairn.cli.main import app
+from cairn.cli.main import VERBS, command
 from pictures.scenes import SCENES
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -43,9 +42,7 @@ right. `-o json` and `-o yaml` are for programs. What is piped has no colours.
 
 def verbs() -> dict[str, TyperCommand]:
     """Every verb by its name, in the order of the help."""
-    group = typer.main.get_command(app)
-    assert isinstance(group, TyperGroup)
-    return {name: each for name, each in group.commands.items() if isinstance(each, TyperCommand)}
+    return {verb: command(verb) for verb in VERBS}
 
 
 def page(name: str, command: TyperCommand) -> str:

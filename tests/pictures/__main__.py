@@ -36,8 +36,8 @@ def main() -> None:
         operator.start()
         api.start()
         environment = {
-            "KUBECONFIG": str(there.kubeconfig), "DATABASE_URL": url, "CAIRN_API_URL": api.url,
-            "CAIRN_API_TOKEN": there.kubectl.run("create", "token", "jane").strip(),
+            "KUBECONFIG": str(there.kubeconfig), "DATABASE_URL": url, "CAIRN_HEALTH_PORT": "0",
+            "CAIRN_API_URL": api.url, "CAIRN_API_TOKEN": there.kubectl.run("create", "token", "jane").strip(),
             "PATH": os.pathsep.join([str(there.bin), str(Path(sys.executable).parent), os.environ["PATH"]]),
         }
         for scene in SCENES:

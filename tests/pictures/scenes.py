@@ -14,7 +14,7 @@ class Scene:
     verb: str
     command: str  # as a person types it; CHECKPOINT stands for the name of the oldest one
     before: tuple[str, ...] = ()  # typed before, and not shown
-    looks: float | None = None  # seconds after which the person has seen enough (Ctrl-C); None: it ends by itself
+    looks: float | None = None  # seconds until the person has seen enough of it (Ctrl-C); None: it ends by itself
     code: int = 0  # exit code
 
 
@@ -28,12 +28,12 @@ def _until(condition: str, name: str = "nightly") -> str:
 
 SCENES = (
     Scene("migrate", "cairn migrate"),
-    Scene("operator", "env CAIRN_LOG_FORMAT=text CAIRN_HEALTH_PORT=0 cairn operator --namespace elsewhere", looks=4),
-    Scene("api", "env CAIRN_LOG_FORMAT=text CAIRN_API_PORT=18443 cairn api", looks=3),
+    Scene("operator", "env DATABASE_URL= CAIRN_LOG_FORMAT=text cairn operator --namespace elsewhere", looks=2),
+    Scene("api", "env CAIRN_LOG_FORMAT=text CAIRN_API_PORT=18443 cairn api", looks=1),
     Scene("version", _cairn("version")),
     Scene("lint", _cairn(f"lint {FILE}")),
-    Scene("run", _cairn(f"run {FILE}"), looks=7),
-    Scene("watch", _cairn("watch nightly"), looks=4),
+    Scene("run", _cairn(f"run {FILE}"), looks=4),
+    Scene("watch", _cairn("watch nightly"), looks=2),
     Scene("why", _cairn("why nightly pick")),
     Scene("pause", _cairn('pause nightly --reason "node upgrade" --until 2h')),
     Scene("list", _cairn("list")),
@@ -52,12 +52,12 @@ SCENES = (
     Scene("complete", _cairn("complete nightly publish --outputs '{\"url\": \"models/7\"}'"
                              ' --reason "published by hand"')),
     Scene("verify", _cairn("verify nightly"), (_until("Finished"),)),
-    Scene("plan", _cairn("plan nightly CHECKPOINT --rerun train-small")),
+    Scene("retry", _cairn('retry nightly publish --reason "send it once more"')),
+    Scene("plan", _cairn("plan nightly CHECKPOINT --rerun train-small,publish"), (_until("Finished"),)),
     Scene("rewind", _cairn("rewind nightly CHECKPOINT --rerun publish --yes"), (
         "kubectl cairn hold nightly publish --release",
     )),
     Scene("cancel", _cairn('cancel nightly --reason "the wrong data" --yes')),
-    Scene("retry", _cairn("retry nightly clean"), (_until("Finished"),)),
     Scene("fork", _cairn("fork --latest-of nightly --name nightly-again --rerun publish"), (_until("Finished"),)),
     Scene("skip", _cairn('skip nightly-again publish --reason "not tonight"'), ("kubectl cairn pause nightly-again",)),
     Scene("extend", _cairn("extend nightly-again fetch --limit 2")),

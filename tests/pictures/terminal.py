@@ -12,6 +12,7 @@ import subprocess
 import termios
 import time
 from collections.abc import Mapping, Sequence
+from copy import deepcopy
 from itertools import groupby
 
 import pyte
@@ -19,7 +20,7 @@ from rich.console import Console
 from rich.style import Style
 from rich.text import Text
 
-COLUMNS, LINES = 110, 46
+COLUMNS, LINES = 140, 46
 _COLOURS = {"brown": "yellow", "brightbrown": "bright_yellow"}
 
 
@@ -27,7 +28,8 @@ def shown(
     command: Sequence[str], environment: Mapping[str, str], *, typed: str = "", interrupt_after: float | None = None,
     seconds: float = 120,
 ) -> tuple[pyte.Screen, int]:  # fmt: skip
-    """The screen after a program has run in a terminal, or after so many seconds, when it is interrupted (Ctrl-C).
+    """The screen after a program has run in a terminal; or as it is so many seconds after it has first shown something,
+    when it is interrupted (Ctrl-C).
 
     The other is its exit code.
 
@@ -42,9 +44,10 @@ def shown(
     os.close(slave)
     if typed:
         os.write(master, typed.encode())
-    began = time.monotonic()
+    began, begun = time.monotonic(), None
     while True:
-        if interrupt_after is not None and time.monotonic() - began > interrupt_after:
+        if interrupt_after is not None and begun is not None and time.monotonic() - begun > interrupt_after:
+            screen = deepcopy(screen)
             program.send_signal(signal.SIGINT)
             break
         assert time.monotonic() - began < seconds, f"{' '.join(command)} has not ended within {seconds} s"
@@ -56,6 +59,7 @@ def shown(
             if not chunk:
                 break
             stream.feed(chunk)
+            begun = begun or time.monotonic()
     code = program.wait(timeout=seconds)
     os.close(master)
     return screen, code
