@@ -138,6 +138,7 @@ CHECKPOINT_FAILED: Final = "CheckpointFailed"
 TAKEN: Final = "Taken"
 EXECUTION_NOT_FOUND: Final = "ExecutionNotFound"
 SERIALIZATION_FAILED: Final = "SerializationFailed"
+IMPORT_INCOMPLETE: Final = "ImportIncomplete"
 
 # Why a checkpoint is Stored in the database, or is not.
 STORED: Final = "Stored"

@@ -31,6 +31,8 @@ TABLE: list[tuple[Exception, Kind]] = [
     (errors.Gone("no", status=404), kinds.NOT_FOUND),
     (errors.Conflict("no", status=409), kinds.CONFLICT),
     (errors.AlreadyExists("no", status=409), kinds.ALREADY_EXISTS),
+    (errors.WrongState("no"), kinds.CONFLICT),
+    (errors.KeyReused("no"), kinds.REUSED_KEY),
     (errors.IdTaken("no"), kinds.ALREADY_EXISTS),
     (errors.InvalidSpec((Violation("a", "b"),)), kinds.INVALID),
     (errors.Rejected("no", status=422), kinds.INVALID),

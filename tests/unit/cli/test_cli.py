@@ -42,7 +42,7 @@ def test_lint_names_everything_that_is_wrong_and_fails(tmp_path: Path) -> None:
 
 
 def test_version() -> None:
-    assert re.fullmatch(r"\d+\.\d+\.\d+\n", RUN.invoke(app, ["version"]).output)
+    assert re.fullmatch(r"client: \d+\.\d+\.\d+\n", RUN.invoke(app, ["version"], env={"CAIRN_API_URL": ""}).output)
 
 
 def test_a_wrong_setting_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,7 +12,7 @@ from cairn.core import asking
 from cairn.core.spec import RequestType
 from cairn.core.status import Phase
 from cairn.core.times import format_time
-from cairn.errors import WrongState
+from cairn.errors import KeyReused, WrongState
 from simulation.build import NOW
 
 LATER = NOW + timedelta(hours=1)
@@ -121,6 +121,46 @@ def test_a_rewind_is_asked_for_once(there: dict[str, Any]) -> None:
     assert asking.restore({"checkpointId": "c", "requestId": "q"})(there) is None
 
 
+KEY = f"api-{'0' * 32}-"
+
+
+@pytest.mark.parametrize(
+    "there",
+    [
+        param(body(cancel={"requestId": f"{KEY}{'a' * 16}"}), id="cancel"),
+        param(body(restoreFrom={"requestId": f"{KEY}{'a' * 16}"}), id="restore"),
+        param(body(requests=[{"id": f"{KEY}{'a' * 16}"}]), id="repair"),
+        param(body(answered=(f"{KEY}{'a' * 16}",)), id="answered"),
+    ],
+)
+def test_a_key_is_refused_that_another_request_has_used(there: dict[str, Any]) -> None:
+    asking.refuse_reuse(there, f"{KEY}{'a' * 16}")
+    asking.refuse_reuse(there, f"api-{'1' * 32}-{'b' * 16}")
+    asking.refuse_reuse(there, "by-hand")
+    with pytest.raises(KeyReused, match="something else was asked of execution ml/train with the same key"):
+        asking.refuse_reuse(there, f"{KEY}{'b' * 16}")
+
+
+def restored(request: str, observed: int, *answered: str) -> dict[str, Any]:
+    there = body(answered=answered, paused=True)
+    there["status"]["restore"] = {"requestId": request, "observedGeneration": observed}
+    return there
+
+
+@pytest.mark.parametrize(
+    ("there", "taken_off"),
+    [
+        param(restored("q", 6), True, id="it is committed"),
+        param(restored("q", 7, "q"), True, id="nothing was asked for since"),
+        param(restored("q", 6, "q"), False, id="the pause may be a later one"),
+        param(restored("p", 7, "q"), False, id="a later restore has seen it"),
+        param(body(), False, id="it is not paused"),
+    ],
+)
+def test_a_rewind_takes_off_the_pause_that_it_has_found(there: dict[str, Any], taken_off: bool) -> None:
+    assert (asking.unpause_after("q")(there) is not None) is taken_off
+
+
 def test_what_is_read_of_an_execution() -> None:
     fresh = {"metadata": body()["metadata"], "spec": {}}
     assert asking.phase_of(fresh) is Phase.PENDING and not asking.is_paused(fresh)
@@ -128,3 +168,49 @@ def test_what_is_read_of_an_execution() -> None:
     assert asking.pause_generation(body() | {"status": {"pause": {"generation": 5}}}) == 5
     assert asking.answer_to(fresh, "r1") is None
     assert asking.answer_to(body(answered=("r1",)), "r1") == {"id": "r1", "type": "Retry", "outcome": "Done"}
+
+
+def standing(phase: Phase = Phase.RUNNING, /, seen: int = 7, paused: bool = True, **status: Any) -> dict[str, Any]:
+    """As the operator has seen it at a generation."""
+    there = body(phase, paused=paused)
+    return there | {"status": there["status"] | {"observedGeneration": seen} | status}
+
+
+@pytest.mark.parametrize(
+    ("there", "drained"),
+    [
+        param(standing(pause={"phase": "Paused"}), True, id="paused"),
+        param(standing(pause={"phase": "Draining"}), False, id="draining"),
+        param(standing(), False, id="the pause has not begun"),
+        param(standing(seen=6, pause={"phase": "Paused"}), False, id="an earlier pause"),
+        param({"metadata": body()["metadata"], "spec": {}}, False, id="just created"),
+    ],
+)
+def test_a_pause_has_drained(there: dict[str, Any], drained: bool) -> None:
+    assert asking.has_drained(there) is drained
+
+
+@pytest.mark.parametrize(
+    ("there", "said"),
+    [
+        param(standing(Phase.FAILED), r"has finished \(Failed\) before it was paused", id="finished"),
+        param(standing(paused=False), "was resumed before all of it had stopped", id="resumed"),
+    ],
+)
+def test_a_pause_that_will_not_drain(there: dict[str, Any], said: str) -> None:
+    with pytest.raises(WrongState, match=said):
+        asking.has_drained(there)
+
+
+@pytest.mark.parametrize(
+    ("there", "finished"),
+    [
+        param(standing(Phase.FAILED), True, id="finished"),
+        param(standing(Phase.FAILED, restore={"phase": "Done"}), True, id="after a restore"),
+        param(standing(Phase.FAILED, restore={"phase": "Stopping"}), False, id="a rewind is under way"),
+        param(standing(Phase.FAILED, seen=6), False, id="something has been asked since"),
+        param(standing(), False, id="running"),
+    ],
+)
+def test_it_has_finished(there: dict[str, Any], finished: bool) -> None:
+    assert asking.has_finished(there) is finished

@@ -69,6 +69,12 @@ class Api:
     def __init__(self, api_client: client.ApiClient) -> None:
         self._client = api_client
 
+    async def authorization(self) -> str:
+        """The header that says who the user is, for a program that asks the API server itself; empty: a certificate."""
+        headers: dict[str, str] = {}
+        await self._client.update_params_for_auth(headers, [], ["BearerToken"], "", "GET", None)
+        return headers.get("authorization", "")
+
     async def close(self) -> None:
         """Close the connections."""
         await self._client.close()

@@ -8,7 +8,7 @@ Rules:
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -69,7 +69,7 @@ class Reading:
 
     async def log(
         self, view: ExecutionView, source: LogSource, *, follow: bool = False, tail_lines: int | None = None
-    ) -> AsyncIterator[bytes]:
+    ) -> AsyncGenerator[bytes, None]:
         """The log in chunks. Raises WrongState where there is none yet or any more, and the errors of the API."""
         if source.pod:
             chunks = self._desk.follow_log(
