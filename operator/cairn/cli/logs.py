@@ -40,7 +40,10 @@ def run(
         chunks = session.reading.log(view, source, follow=follow, tail_lines=tail)
         async with aclosing(chunks) as read:
             async for chunk in read:
-                typer.echo(harmless(decoder.decode(chunk)) if session.console.is_terminal else chunk, nl=False)
+                if session.console.is_terminal:
+                    typer.echo(harmless(decoder.decode(chunk)), nl=False, color=True)
+                else:
+                    typer.echo(chunk, nl=False)
         sys.stdout.flush()
 
     serve(namespace, context, printed)
