@@ -12,10 +12,12 @@ import pytest
 
 from cluster import Cluster, start, stop
 from cluster.state import Nodes
+from support.api_process import ApiProcess
 from support.checkpoints import Rows
 from support.kube import Kube, until
 from support.operator_process import OperatorProcess
 from support.postgres import Databases, PostgresServer
+from support.service import Service, deployed
 
 ROOT = Path(__file__).resolve().parents[1]
 _serial = itertools.count()
@@ -136,6 +138,40 @@ def rows(request: pytest.FixtureRequest) -> Iterator[Rows]:
     else:
         server: PostgresServer = request.getfixturevalue("postgres")
         yield Rows(server.migrated())
+
+
+@pytest.fixture(scope="session")
+def service(fake_cluster: Cluster, request: pytest.FixtureRequest) -> Iterator[Service]:
+    """The REST API with just the documented rights, an operator, and their database: for all tests of a run."""
+    given = os.environ.get("DATABASE_URL")
+    server: PostgresServer | None = None if given else request.getfixturevalue("postgres")
+    url = Databases(given).migrated() if given else server.migrated() if server else ""
+    with deployed(fake_cluster, url, ROOT / "build/logs") as there:
+        _shown.extend([there.operator.log, there.api.log])
+        yield there
+    if given:
+        Databases(given).drop(url)
+
+
+@pytest.fixture
+def start_api(service: Service) -> Iterator[Callable[..., ApiProcess]]:
+    """Start another API beside the service's, with other settings; all are stopped in the end."""
+    started: list[ApiProcess] = []
+
+    def begin(**settings: str) -> ApiProcess:
+        started.append(service.another(len(started), **settings))
+        _shown.append(started[-1].log)
+        return started[-1].start()
+
+    yield begin
+    for api in started:
+        api.stop()
+
+
+@pytest.fixture
+def tenant(fake_cluster: Cluster, service: Service) -> Iterator[Kube]:
+    """A namespace on fake nodes that the service serves."""
+    yield from namespace_in(fake_cluster, "api")
 
 
 @pytest.hookimpl(wrapper=True)

@@ -3,17 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import base64
 import json
-import subprocess
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import httpx
 import pytest
-import yaml
 
 from cairn.adapters.kube.api import Api, connect
 from cairn.adapters.kube.reviews import KubeReviewer
@@ -22,11 +17,11 @@ from cairn.app.access import Access, Remembering
 from cairn.errors import CairnError, Forbidden, Refused, Unauthenticated
 from cairn.ports import Attributes
 from cluster import Cluster
-from cluster.layout import Layout
 from conftest import namespace_in
 from support.api_process import ApiProcess
-from support.kube import Kube, until
+from support.kube import Kube
 from support.rest import client, parts
+from support.users import User, kubeconfig_for, older
 
 pytestmark = pytest.mark.cluster
 
@@ -47,59 +42,9 @@ async def api(fake_cluster: Cluster) -> AsyncIterator[Api]:
     await connected.close()
 
 
-@dataclass(frozen=True)
-class User:
-    """A service account in a namespace."""
-
-    kube: Kube
-    name: str
-
-    @property
-    def username(self) -> str:
-        return f"system:serviceaccount:{self.kube.namespace}:{self.name}"
-
-    def token(self, *more: str) -> str:
-        return self.kube.kubectl("create", "token", self.name, *more).stdout.strip()
-
-    def may(self, where: Kube, verb: str, resource: str, name: str = "") -> None:
-        """Give a right in a namespace, to one object only if it is named; it holds on return."""
-        role = f"{self.name}-{verb}"
-        only = [f"--resource-name={name}"] if name else []
-        where.kubectl("create", "role", role, f"--verb={verb}", f"--resource={resource}", *only)
-        where.kubectl("create", "rolebinding", role, f"--role={role}", self._account)
-        kind, _, subresource = resource.partition("/")
-        what = f"{kind}/{name}" if name else kind
-        self._can(where, verb, what, f"--subresource={subresource}")
-
-    @property
-    def _account(self) -> str:
-        return f"--serviceaccount={self.kube.namespace}:{self.name}"
-
-    def _can(self, where: Kube, *act: str) -> None:
-        ask = ("auth", "can-i", *act, f"--as={self.username}")
-        until(lambda: where.kubectl(*ask, check=False).returncode == 0, f"the right to {act} is known")
-
-    def may_everywhere(self, verb: str, resource: str) -> str:
-        """Give a right in all namespaces; the name of what gives it."""
-        name = f"{self.kube.namespace}-{self.name}"
-        self.kube.kubectl("create", "clusterrole", name, f"--verb={verb}", f"--resource={resource}")
-        self.kube.kubectl("create", "clusterrolebinding", name, f"--clusterrole={name}", self._account)
-        self._can(self.kube, verb, resource, "--all-namespaces")
-        return name
-
-    def may_review(self) -> str:
-        """Let it review tokens and access; the name of what gives it."""
-        name = f"{self.kube.namespace}-{self.name}-reviews"
-        self.kube.kubectl("create", "clusterrolebinding", name, "--clusterrole=system:auth-delegator", self._account)
-        for resource in ("tokenreviews.authentication.k8s.io", "subjectaccessreviews.authorization.k8s.io"):
-            self._can(self.kube, "create", resource)
-        return name
-
-
 @pytest.fixture
 def alice(kube: Kube) -> User:
-    kube.kubectl("create", "serviceaccount", "alice")
-    return User(kube, "alice")
+    return User.new(kube, "alice")
 
 
 async def test_a_token_is_that_of_its_account(api: Api, alice: User) -> None:
@@ -120,9 +65,9 @@ async def test_what_is_no_valid_token_is_refused(api: Api, alice: User) -> None:
 
 async def test_an_expired_token_is_refused(api: Api, alice: User, fake_cluster: Cluster) -> None:
     access, good = Access(KubeReviewer(api), FORGETFUL), alice.token()
-    assert (await access.caller(_older(good, fake_cluster, seconds=60))).username == alice.username
+    assert (await access.caller(older(good, fake_cluster, seconds=60))).username == alice.username
     with pytest.raises(Unauthenticated):
-        await access.caller(_older(good, fake_cluster, seconds=24 * 3600))
+        await access.caller(older(good, fake_cluster, seconds=24 * 3600))
 
 
 async def test_the_token_of_a_deleted_account_ends(api: Api, alice: User) -> None:
@@ -197,7 +142,7 @@ async def test_a_right_that_is_taken_away_is_noticed(api: Api, alice: User) -> N
 async def test_an_account_that_may_not_review_says_so(
     alice: User, fake_cluster: Cluster, tmp_path: Path
 ) -> None:
-    limited = await connect(str(_kubeconfig(fake_cluster, alice.token(), tmp_path)))
+    limited = await connect(str(kubeconfig_for(fake_cluster, alice.token(), tmp_path)))
     try:
         async with _client(limited, alice.token()) as asking:
             me, ready = await asking.get("/api/v1/me"), await asking.get("/readyz")
@@ -212,8 +157,7 @@ async def test_an_account_that_may_not_review_says_so(
 @pytest.fixture
 def server(other: Kube) -> Iterator[User]:
     """The account of an API: it has the documented rights, and no others."""
-    other.kubectl("create", "serviceaccount", "server")
-    user = User(other, "server")
+    user = User.new(other, "server")
     reviews, namespaces = user.may_review(), user.may_everywhere("list", "namespaces")
     yield user
     other.kubectl("delete", "clusterrolebinding", reviews)
@@ -223,7 +167,7 @@ def server(other: Kube) -> Iterator[User]:
 async def test_the_documented_rights_are_enough(
     alice: User, server: User, fake_cluster: Cluster, tmp_path: Path
 ) -> None:
-    limited = await connect(str(_kubeconfig(fake_cluster, server.token(), tmp_path)))
+    limited = await connect(str(kubeconfig_for(fake_cluster, server.token(), tmp_path)))
     try:
         access = Access(KubeReviewer(limited), FORGETFUL)
         caller = await access.caller(alice.token())
@@ -235,7 +179,7 @@ async def test_the_documented_rights_are_enough(
 def test_a_process_with_those_rights_serves_and_ends_in_order(
     alice: User, server: User, fake_cluster: Cluster, tmp_path: Path
 ) -> None:
-    api = ApiProcess(_kubeconfig(fake_cluster, server.token(), tmp_path), tmp_path / "api.log").start()
+    api = ApiProcess(kubeconfig_for(fake_cluster, server.token(), tmp_path), tmp_path / "api.log").start()
     try:
         token = alice.token()
         with api.client(token) as asking:
@@ -271,29 +215,5 @@ async def _refused(ask: Callable[[], Awaitable[object]], error: type[CairnError]
             await asyncio.sleep(0.05)
 
 
-def _older(token: str, there: Cluster, seconds: int) -> str:
-    """A token as it would have been made so many seconds ago, signed as the API server does; it lasts an hour."""
-    header, payload, _ = token.split(".")
-    claims = json.loads(base64.urlsafe_b64decode(payload + "=="))
-    claims |= {name: claims[name] - seconds for name in ("exp", "iat", "nbf")}
-    signed = f"{header}.{_coded(json.dumps(claims).encode())}"
-    key = Layout.of(there.name).root / "pki" / "service-account.key"
-    command = ["openssl", "dgst", "-sha256", "-sign", str(key)]
-    return f"{signed}.{_coded(subprocess.run(command, input=signed.encode(), capture_output=True, check=True).stdout)}"
-
-
-def _coded(data: bytes) -> str:
-    return base64.urlsafe_b64encode(data).decode().rstrip("=")
-
-
 def _client(api: Api, token: str) -> httpx.AsyncClient:
     return client(create_app(parts(KubeReviewer(api))), {"Authorization": f"Bearer {token}"})
-
-
-def _kubeconfig(there: Cluster, token: str, directory: Path) -> Path:
-    """The cluster's kubeconfig for whoever has a token."""
-    config: dict[str, Any] = yaml.safe_load(there.kubeconfig.read_text())
-    config["users"] = [{"name": user["name"], "user": {"token": token}} for user in config["users"]]
-    path = directory / "kubeconfig"
-    path.write_text(yaml.safe_dump(config))
-    return path

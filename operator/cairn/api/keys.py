@@ -1,7 +1,8 @@
 """Idempotency keys (draft-ietf-httpapi-idempotency-key-header) without a store.
 
 The key of a request determines the name, or the request id, of what it creates: sent again, it finds that. The same
-key with another body would find it too: so whoever creates an object puts the digest of the body into it, and compares.
+key with another body would find it too: so whoever creates an object puts the digest of the body into it, and compares;
+and the id of what is asked of an execution ends with that digest.
 """
 
 from __future__ import annotations
@@ -25,6 +26,11 @@ class RequestKey:
     value: str  # 32 hexadecimal digits: from the caller, the method, the path and their key; random if they gave none
     digest: str  # SHA-256 of the body: the same for the same JSON, however it is written
     given: bool  # whether they gave a key
+
+    @property
+    def request_id(self) -> str:
+        """The id of what it asks of an execution; `core.asking.refuse_reuse` knows its form."""
+        return f"api-{self.value}-{self.digest[:16]}"
 
 
 async def request_key(

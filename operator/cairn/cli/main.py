@@ -5,79 +5,53 @@ from __future__ import annotations
 import os
 import shlex
 import sys
+from importlib import import_module
 from pathlib import PurePath
 
 import typer
-
-from cairn.cli import (
-    api,
-    cancel,
-    checkpoint,
-    checkpoints,
-    complete,
-    diff,
-    export,
-    extend,
-    fork,
-    get,
-    graph,
-    hold,
-    importing,
-    lint,
-    listing,
-    logs,
-    migrate,
-    operator,
-    outputs,
-    pause,
-    plan,
-    resume,
-    retry,
-    rewind,
-    run,
-    skip,
-    stats,
-    verify,
-    version,
-    watch,
-    why,
-)
+from typer.core import TyperCommand, TyperGroup
+from typer.main import get_command
 
 _PLUGIN = "kubectl-cairn"
 _NO_FILES = ":4"  # what kubectl, which speaks cobra's language, takes for: do not add names of files
 
-app = typer.Typer(no_args_is_help=True, help="DAG workflows on Kubernetes that are never lost.")
-app.command("operator")(operator.run)
-app.command("api")(api.run)
-app.command("migrate")(migrate.run)
-app.command("run")(run.run)
-app.command("list")(listing.run)
-app.command("get")(get.run)
-app.command("watch")(watch.run)
-app.command("graph")(graph.run)
-app.command("why")(why.run)
-app.command("logs")(logs.run)
-app.command("outputs")(outputs.run)
-app.command("pause")(pause.run)
-app.command("resume")(resume.run)
-app.command("cancel")(cancel.run)
-app.command("hold")(hold.run)
-app.command("retry")(retry.run)
-app.command("skip")(skip.run)
-app.command("complete")(complete.run)
-app.command("extend")(extend.run)
-app.command("checkpoint")(checkpoint.run)
-app.command("plan")(plan.run)
-app.command("fork")(fork.run)
-app.command("rewind")(rewind.run)
-app.command("checkpoints")(checkpoints.run)
-app.command("stats")(stats.run)
-app.command("diff")(diff.run)
-app.command("verify")(verify.run)
-app.command("export")(export.run)
-app.command("import")(importing.run)
-app.command("lint")(lint.run)
-app.command("version")(version.run)
+VERBS = (
+    "run", "list", "get", "watch", "graph", "why", "logs", "outputs",
+    "pause", "resume", "cancel", "hold", "retry", "skip", "complete", "extend",
+    "checkpoint", "checkpoints", "stats", "diff", "verify", "plan", "fork", "rewind", "export", "import",
+    "lint", "version", "operator", "api", "migrate",
+)  # fmt: skip
+_MODULES = {"list": "listing", "import": "importing"}  # names that modules cannot have
+
+
+class Verbs(TyperGroup):
+    """Verbs by name; a verb's module is imported once it is used, so that none waits for what only another one needs."""
+
+    def list_commands(self, ctx: object) -> list[str]:
+        """The verbs in the order of the help."""
+        return list(VERBS)
+
+    def get_command(self, ctx: object, cmd_name: str) -> TyperCommand | None:
+        """A verb."""
+        return command(cmd_name) if cmd_name in VERBS else None
+
+
+def command(verb: str) -> TyperCommand:
+    """A verb by its name."""
+    module = import_module(f"cairn.cli.{_MODULES.get(verb, verb)}")
+    alone = typer.Typer(add_completion=False)
+    alone.command(verb)(module.run)
+    made = get_command(alone)
+    assert isinstance(made, TyperCommand)
+    return made
+
+
+app = typer.Typer(cls=Verbs, no_args_is_help=True)
+
+
+@app.callback()
+def cairn() -> None:
+    """DAG workflows on Kubernetes that are never lost."""
 
 
 def program(path: str) -> str:

@@ -11,6 +11,7 @@ Rules:
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -21,7 +22,7 @@ from cairn.core.spec import RequestType
 from cairn.core.status import FINISHED, PausePhase, Phase
 from cairn.core.times import format_time
 from cairn.core.wire import without_empty
-from cairn.errors import WrongState
+from cairn.errors import KeyReused, WrongState
 from cairn.names import RECORDED_REQUESTS
 
 Body = Mapping[str, Any]
@@ -29,6 +30,7 @@ Patch = dict[str, Any]
 Ask = Callable[[Body], Patch | None]
 
 _REQUESTS_AT_MOST = 50
+_KEYED = re.compile(r"(api-[0-9a-f]{32}-)[0-9a-f]{16}")  # what an Idempotency-Key determines, and of which body
 FENCED = frozenset({"hold", "requests"})
 _SOURCE = ("checkpointName", "checkpointId", "latestOf")
 _RESTORE = (*_SOURCE, "namespace", "rerun", "confirm", "force", "dryRun", "planDigest", "requestId")
@@ -79,6 +81,20 @@ def answer_to(body: Body, request_id: str) -> Mapping[str, Any] | None:
     """The answer in the status to a request (of repair, cancel or restore); None: there is none yet."""
     answers = (body.get("status") or {}).get("requests") or ()
     return next((a for a in reversed(answers) if a["id"] == request_id), None)
+
+
+def refuse_reuse(body: Body, request_id: str) -> None:
+    """Do nothing unless a request with the same key asked for something else. Raises KeyReused."""
+    keyed = _KEYED.fullmatch(request_id)
+    if keyed and any(known.startswith(keyed[1]) and known != request_id for known in _request_ids(body)):
+        raise KeyReused(f"something else was asked of {_title(body)} with the same key")
+
+
+def _request_ids(body: Body) -> list[str]:
+    """The ids of all requests that it knows of."""
+    spec, status = body.get("spec") or {}, body.get("status") or {}
+    single = [(spec.get(field) or {}).get("requestId") or "" for field in ("cancel", "restoreFrom")]
+    return [*single, *(each["id"] for each in (*(spec.get("requests") or ()), *(status.get("requests") or ())))]
 
 
 def _title(body: Body) -> str:
@@ -132,10 +148,23 @@ def unpause(body: Body) -> Patch | None:
     return {"paused": False, "pause": {"reason": None, "until": None}} if is_paused(body) else None
 
 
+def unpause_after(request_id: str) -> Ask:
+    """Take off the pause that a rewind has found; one that was asked for after it stays."""
+
+    def ask(body: Body) -> Patch | None:
+        restore = (body.get("status") or {}).get("restore") or {}
+        newest = restore.get("requestId") == request_id
+        changed = not newest or body["metadata"]["generation"] > restore["observedGeneration"]
+        return None if changed and answer_to(body, request_id) is not None else unpause(body)
+
+    return ask
+
+
 def cancel(request_id: str, reason: str = "") -> Ask:
     """Cancel it."""
 
     def ask(body: Body) -> Patch | None:
+        refuse_reuse(body, request_id)
         if answer_to(body, request_id) is not None:
             return None
         _refuse_finished(body, "cancelled", "nothing of it runs")
@@ -178,6 +207,8 @@ def repair(*asked: Repair) -> Ask:
     """Repair it. Requests that were answered before make room for new ones."""
 
     def ask(body: Body) -> Patch | None:
+        for request in asked:
+            refuse_reuse(body, request.id)
         there = list(body["spec"].get("requests") or ())
         known = {request["id"] for request in there}
         fresh = [r.to_wire() for r in asked if r.id not in known and answer_to(body, r.id) is None]
@@ -197,6 +228,7 @@ def restore(asked: Mapping[str, Any]) -> Ask:
     """Rewind it, as `spec.restoreFrom` says; with a `requestId` that was answered before nothing is written."""
 
     def ask(body: Body) -> Patch | None:
+        refuse_reuse(body, asked["requestId"])
         if answer_to(body, asked["requestId"]) is not None:
             return None
         if ((body.get("spec") or {}).get("restoreFrom") or {}).get("requestId") == asked["requestId"]:

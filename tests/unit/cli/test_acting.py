@@ -61,6 +61,11 @@ def test_what_pause_costs(desk: FakeDesk, words: tuple[str, ...], code: int, sai
     assert done.code == code and said in " ".join(done.error.replace("│", " ").split()), done
 
 
+def test_an_error_does_nothing_to_a_terminal(desk: FakeDesk) -> None:
+    desk.fail("patch_execution", Refused("denied: \x1b[2J", status=403))
+    assert Cli(desk).run("pause", "a").error == "default/a: denied: \\u001b[2J\n"
+
+
 def test_pause_waits_until_nothing_runs(desk: FakeDesk) -> None:
     draining, paused = (
         {"metadata": {"name": "a"}, "spec": {"jobs": JOBS, "paused": True}, "status": status(pause={"phase": phase})}

@@ -98,7 +98,15 @@ def test_rewind_asks_with_the_plan_and_does_that_plan_only(train: FakeDesk) -> N
     golden("rewind", said.whole)
     asked = train.spec("train")["restoreFrom"]
     assert (asked["checkpointId"], asked["rerun"], asked["requestId"]) == (ID, ["publish"], "cli-0001")
-    assert f"digest {asked['planDigest']}" in said.out
+    assert f"plan digest: {asked['planDigest']}" in said.out
+
+
+def test_a_rewind_of_what_has_finished_is_followed_to_its_own_end(train: FakeDesk) -> None:
+    train.react = going("Stopping")
+    spec = {"metadata": {"name": "train"}, "spec": {"jobs": TRAIN_JOBS}}
+    train.later["train"] = [spec | {"status": status()}, spec | {"status": status("Failed")}]
+    said = Cli(train).run("rewind", "train", "before", "--rerun", "publish", "--yes", "--follow")
+    assert said.code == 1 and "Running again" in said.out and not train.later["train"]
 
 
 def test_rewind_for_scripts(train: FakeDesk) -> None:

@@ -12,7 +12,7 @@ from cairn.core import asking
 from cairn.core.spec import RequestType
 from cairn.core.status import Phase
 from cairn.core.times import format_time
-from cairn.errors import WrongState
+from cairn.errors import KeyReused, WrongState
 from simulation.build import NOW
 
 LATER = NOW + timedelta(hours=1)
@@ -119,6 +119,46 @@ def test_a_rewind_names_every_field_so_that_none_of_an_earlier_one_stays() -> No
 )
 def test_a_rewind_is_asked_for_once(there: dict[str, Any]) -> None:
     assert asking.restore({"checkpointId": "c", "requestId": "q"})(there) is None
+
+
+KEY = f"api-{'0' * 32}-"
+
+
+@pytest.mark.parametrize(
+    "there",
+    [
+        param(body(cancel={"requestId": f"{KEY}{'a' * 16}"}), id="cancel"),
+        param(body(restoreFrom={"requestId": f"{KEY}{'a' * 16}"}), id="restore"),
+        param(body(requests=[{"id": f"{KEY}{'a' * 16}"}]), id="repair"),
+        param(body(answered=(f"{KEY}{'a' * 16}",)), id="answered"),
+    ],
+)
+def test_a_key_is_refused_that_another_request_has_used(there: dict[str, Any]) -> None:
+    asking.refuse_reuse(there, f"{KEY}{'a' * 16}")
+    asking.refuse_reuse(there, f"api-{'1' * 32}-{'b' * 16}")
+    asking.refuse_reuse(there, "by-hand")
+    with pytest.raises(KeyReused, match="something else was asked of execution ml/train with the same key"):
+        asking.refuse_reuse(there, f"{KEY}{'b' * 16}")
+
+
+def restored(request: str, observed: int, *answered: str) -> dict[str, Any]:
+    there = body(answered=answered, paused=True)
+    there["status"]["restore"] = {"requestId": request, "observedGeneration": observed}
+    return there
+
+
+@pytest.mark.parametrize(
+    ("there", "taken_off"),
+    [
+        param(restored("q", 6), True, id="it is committed"),
+        param(restored("q", 7, "q"), True, id="nothing was asked for since"),
+        param(restored("q", 6, "q"), False, id="the pause may be a later one"),
+        param(restored("p", 7, "q"), False, id="a later restore has seen it"),
+        param(body(), False, id="it is not paused"),
+    ],
+)
+def test_a_rewind_takes_off_the_pause_that_it_has_found(there: dict[str, Any], taken_off: bool) -> None:
+    assert (asking.unpause_after("q")(there) is not None) is taken_off
 
 
 def test_what_is_read_of_an_execution() -> None:

@@ -34,6 +34,7 @@ def test_what_does_not(text: str) -> None:
 def test_it_is_told_as_it_was_named() -> None:
     assert str(execution_ref("ml/train", "home")) == "execution train"
     assert str(execution_ref(UID, "home")) == f"execution {UID}"
+    assert str(ExecutionRef("ml", "train", UID)) == "execution train"
 
 
 def test_an_id_of_a_checkpoint_is_no_name() -> None:

@@ -43,10 +43,10 @@ async def connect(kubeconfig: str | None = None, context: str | None = None) -> 
     return Api(client.ApiClient(configuration=settings))
 
 
-def default_namespace(context: str | None = None) -> str:
+def default_namespace(context: str | None = None, kubeconfig: str | None = None) -> str:
     """The namespace of a context of the kubeconfig, by default of the current one; `default` where it names none."""
     try:
-        every, current = config.list_kube_config_contexts()
+        every, current = config.list_kube_config_contexts(config_file=kubeconfig)
     except config.ConfigException:
         return "default"
     used = next((c for c in every if c["name"] == context), {}) if context else current

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 
 from cairn import names
 from cairn.adapters.kube.api import Api, Body
 from cairn.adapters.kube.cluster import PATHS, KubeCluster, execution_path
+from cairn.adapters.kube.whereabouts import Where, Whereabouts
 from cairn.errors import Gone
 from cairn.ports import Listed
 
@@ -22,6 +23,7 @@ class KubeDesk(KubeCluster):
 
     def __init__(self, api: Api, manager: str) -> None:
         super().__init__(api, manager)
+        self._whereabouts = Whereabouts(self._look)
 
     async def list_executions(
         self, namespace: str = "", *, selector: str = "", limit: int = 250, cursor: str = ""
@@ -32,11 +34,11 @@ class KubeDesk(KubeCluster):
         return Listed(tuple(page["items"]), page["metadata"].get("continue", ""))
 
     async def locate_execution(self, uid: str) -> tuple[str, str] | None:
-        for body in await self._api.list_metadata(_ALL_EXECUTIONS):
-            meta = body["metadata"]
-            if meta["uid"] == uid:
-                return meta["namespace"], meta["name"]
-        return None
+        return await self._whereabouts.find(uid)
+
+    async def _look(self) -> Mapping[str, Where]:
+        metas = (body["metadata"] for body in await self._api.list_metadata(_ALL_EXECUTIONS))
+        return {meta["uid"]: (meta["namespace"], meta["name"]) for meta in metas}
 
     async def apply(self, body: Body, *, force: bool = False, dry_run: bool = False) -> Body:
         meta = body["metadata"]

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 from fastapi import Query as Parameter
 from fastapi import Response
-from pydantic import AwareDatetime, Field
+from pydantic import AwareDatetime, Field, StrictBool
 
 from cairn import names
 from cairn.api import finding
@@ -190,7 +190,7 @@ class CheckpointAsked(Asked):
     execution: Annotated[str, Field(min_length=1, max_length=253, description="The name of an execution.")]
     name: Annotated[str, Field(max_length=253, description="What it is called.")] = ""
     metadata: Metadata = Field(default_factory=dict)
-    pinned: Annotated[bool, Field(description="Whether retention leaves it alone.")] = False
+    pinned: Annotated[StrictBool, Field(description="Whether retention leaves it alone.")] = False
 
 
 @router.post(OF_NAMESPACE + "/checkpoints", status_code=201, responses=answers(403, 404, 409, *BODY))
@@ -285,7 +285,7 @@ async def get_state(namespace: Namespace, ref: CheckpointRef, caller: TheCaller,
 class PinAsked(Asked):
     """What of a checkpoint can be changed."""
 
-    pinned: Annotated[bool, Field(description="Whether retention leaves it alone.")]
+    pinned: Annotated[StrictBool, Field(description="Whether retention leaves it alone.")]
 
 
 @router.patch(OF_CHECKPOINT, responses=answers(403, 404, 409, *BODY))

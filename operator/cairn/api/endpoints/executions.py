@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from typing import Annotated, Any, Literal
 
@@ -11,7 +10,7 @@ from fastapi import Query as Parameter
 from fastapi import Response
 from fastapi.responses import StreamingResponse
 from fastapi.sse import KEEPALIVE_COMMENT, format_sse_event
-from pydantic import AwareDatetime, Field
+from pydantic import AwareDatetime, Field, StrictBool
 
 from cairn import names
 from cairn.api.cursors import decode_cursor, encode_cursor
@@ -38,6 +37,7 @@ from cairn.api.models import Asked, Told
 from cairn.api.parts import Parts, TheCaller, TheParts
 from cairn.api.routes import BODY, answers
 from cairn.api.routes import router as new_router
+from cairn.api.streaming import streamed
 from cairn.app.control.watching import versions
 from cairn.core import asking
 from cairn.core.asking import Repair
@@ -47,7 +47,7 @@ from cairn.core.refs import ExecutionRef
 from cairn.core.spec import PauseMode, RequestType
 from cairn.core.status import Phase
 from cairn.errors import InvalidSpec, Violation
-from cairn.ports import Attributes, Body, Caller
+from cairn.ports import Attributes, Caller, Desk
 
 router = new_router(PREFIX, "executions")
 streams = new_router(PREFIX, "executions", media_type="text/event-stream")
@@ -56,8 +56,6 @@ _LIST = "executions"
 _AGAIN = "It was created before, by the same request."
 _STREAM = "Server-sent events: `execution` with an ExecutionDetail as its data, and in the end `deleted`."
 _EVENTS = {"text/event-stream": {"schema": {"type": "string"}}}
-_KEEP_ALIVE_SECONDS = 15.0
-_FIRST = asyncio.FIRST_COMPLETED
 Labels = Annotated[dict[str, Annotated[str, Field(max_length=63)]], Field(max_length=50)]
 Notes = Annotated[dict[str, Annotated[str, Field(max_length=65536)]], Field(max_length=50)]
 
@@ -188,35 +186,17 @@ async def delete_execution(namespace: Namespace, name: Name, caller: TheCaller, 
 async def watch_execution(namespace: Namespace, name: Name, caller: TheCaller, parts: TheParts) -> StreamingResponse:
     """An execution as it is, and whenever it changes, until it is deleted or you go away."""
     ref = await allowed(parts, caller, "watch", namespace, name)
-    await parts.executions.get(ref)
-    return StreamingResponse(_events(parts, ref), media_type="text/event-stream")
+    events = await streamed(_events(parts.desk, ref), parts.closing, idle=KEEPALIVE_COMMENT)
+    return StreamingResponse(events, media_type="text/event-stream")
 
 
-async def _events(parts: Parts, ref: ExecutionRef) -> AsyncIterator[bytes]:
-    closing = asyncio.ensure_future(parts.closing.wait())
-    try:
-        async with aclosing(versions(parts.desk, ref.namespace, ref.name)) as watched:
-            following = asyncio.ensure_future(anext(watched, None))
-            while not closing.done():
-                await asyncio.wait({following, closing}, timeout=_KEEP_ALIVE_SECONDS, return_when=_FIRST)
-                if not following.done():
-                    yield KEEPALIVE_COMMENT
-                elif (body := following.result()) is not None:
-                    yield _event(body)
-                    following = asyncio.ensure_future(anext(watched, None))
-                else:
-                    yield format_sse_event(event="deleted", data_str="{}")
-                    return
-            following.cancel()
-            await asyncio.wait({following})
-    finally:
-        closing.cancel()
+async def _events(desk: Desk, ref: ExecutionRef) -> AsyncGenerator[bytes, None]:
+    async with aclosing(versions(desk, ref.namespace, ref.name)) as watched:
+        async for body in watched:
+            version = body["metadata"]["resourceVersion"]
+            yield format_sse_event(event="execution", id=version, data_str=detail(body).model_dump_json())
+    yield format_sse_event(event="deleted", data_str="{}")
 
-
-def _event(body: Body) -> bytes:
-    return format_sse_event(
-        event="execution", id=body["metadata"]["resourceVersion"], data_str=detail(body).model_dump_json()
-    )  # fmt: skip
 
 # --- Asking ----------------------------------------------------------------------------------------------------------
 
@@ -227,7 +207,7 @@ class PauseAsked(Asked):
     reason: Reason = ""
     mode: Annotated[PauseMode | None, Field(description="Drain lets what runs finish, Stop ends it.")] = None
     until: Annotated[AwareDatetime | None, Field(description="When to resume by itself.")] = None
-    checkpoint: Annotated[bool, Field(description="Whether the drained state is saved.")] = True
+    checkpoint: Annotated[StrictBool, Field(description="Whether the drained state is saved.")] = True
 
 
 class CancelAsked(Asked):
@@ -249,7 +229,9 @@ class RepairAsked(Asked):
     type: RequestType
     job: Annotated[str, Field(pattern=JOB)]
     outputs: Annotated[FreeForm | None, Field(description="With Complete: what it is to have handed out.")] = None
-    limit: Annotated[int | None, Field(ge=1, le=100, description="With ExtendRetries: how many more.")] = None
+    limit: Annotated[
+        int | None, Field(strict=True, ge=1, le=100, description="With ExtendRetries: how many more.")
+    ] = None
     reason: Reason = ""
 
 
@@ -287,7 +269,7 @@ async def cancel_execution(
 ) -> ExecutionDetail:
     """Cancel it: what runs gets its grace period, clean-up jobs still run."""
     ref = await allowed(parts, caller, "patch", namespace, name)
-    return detail(await parts.executions.cancel(ref, f"api-{key.value}", asked.reason))
+    return detail(await parts.executions.cancel(ref, key.request_id, asked.reason))
 
 
 @router.post(OF_EXECUTION + "/hold", responses=answers(403, 404, 409, *BODY))
@@ -309,7 +291,7 @@ async def repair_job(
         raise InvalidSpec((Violation("outputs", "go with type Complete alone"),))
     if (asked.limit is not None) is not (asked.type is RequestType.EXTEND_RETRIES):
         raise InvalidSpec((Violation("limit", "is needed with type ExtendRetries, and goes with no other"),))
-    wanted = Repair(f"api-{key.value}", asked.type, asked.job, asked.outputs, asked.limit, caller.username,
+    wanted = Repair(key.request_id, asked.type, asked.job, asked.outputs, asked.limit, caller.username,
                     asked.reason)  # fmt: skip
     [answer] = await parts.executions.repair(ref, wanted)
     return RepairTold(id=wanted.id, type=asked.type, job=asked.job, outcome="Done", message=answer.get("message", ""))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from typing import Annotated, Any
 
 from fastapi import Query as Parameter
@@ -13,11 +12,10 @@ from cairn import names
 from cairn.api.endpoints.common import OF_EXECUTION, PREFIX, JobId, Name, Namespace
 from cairn.api.endpoints.executions import allowed
 from cairn.api.models import Asked, Told
-from cairn.api.parts import Parts, TheCaller, TheParts
+from cairn.api.parts import TheCaller, TheParts
 from cairn.api.routes import answers
 from cairn.api.routes import router as new_router
-from cairn.app.control.reading import LogSource
-from cairn.app.executions import ExecutionView
+from cairn.api.streaming import streamed
 
 router = new_router(PREFIX, "jobs")
 logs = new_router(PREFIX, "jobs", media_type="text/plain")
@@ -70,16 +68,5 @@ async def get_log(
     await parts.access.require(caller, "get", "pods", namespace, subresource="log", group="")
     view = await parts.executions.view(ref)
     source = await parts.reading.log_source(view, job, asked.attempt)
-    chunks = _log(parts, view, source, asked)
-    first = await anext(chunks, b"")  # what goes wrong before it is told as a problem
-    return StreamingResponse(_all(first, chunks), media_type="text/plain; charset=utf-8")
-
-
-def _log(parts: Parts, view: ExecutionView, source: LogSource, asked: LogAsked) -> AsyncIterator[bytes]:
-    return aiter(parts.reading.log(view, source, follow=asked.follow, tail_lines=asked.tail_lines))
-
-
-async def _all(first: bytes, rest: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-    yield first
-    async for chunk in rest:
-        yield chunk
+    log = parts.reading.log(view, source, follow=asked.follow, tail_lines=asked.tail_lines)
+    return StreamingResponse(await streamed(log, parts.closing), media_type="text/plain; charset=utf-8")

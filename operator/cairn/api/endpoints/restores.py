@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Any, Literal
 
 from fastapi import Response
-from pydantic import Field, model_validator
+from pydantic import Field, StrictBool, model_validator
 
 from cairn import names
 from cairn.api.endpoints.common import (
@@ -48,7 +48,9 @@ class RestoreAsked(Asked):
     confirm: Annotated[JobIds, Field(description="Jobs with `replay: Confirm` that may be run again.")] = Field(
         default_factory=list
     )
-    force: Annotated[bool, Field(description="Whether to restore in spite of a doubt, such as a damaged copy.")] = False
+    force: Annotated[
+        StrictBool, Field(description="Whether to restore in spite of a doubt, such as a damaged copy.")
+    ] = False
     plan_digest: Annotated[
         str | None, Field(max_length=128, description="Of the plan that you have seen; another one is refused.")
     ] = None
@@ -169,7 +171,7 @@ async def rewind_execution(
     """Put an execution back to one of its checkpoints. Its pause stays as it is."""
     ref = await allowed(parts, caller, "patch", namespace, name)
     await parts.access.require(caller, "get", names.CHECKPOINTS, namespace)
-    return _told(await parts.restores.rewind(ref, asked.asks() | {"requestId": f"api-{key.value}"}))
+    return _told(await parts.restores.rewind(ref, asked.asks() | {"requestId": key.request_id}))
 
 
 # --- Fork ------------------------------------------------------------------------------------------------------------

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Annotated, Literal
 
 from fastapi import Query as Parameter
-from pydantic import Field, model_validator
+from pydantic import Field, StrictBool, model_validator
 
 from cairn import names
 from cairn.api import finding
@@ -100,7 +100,7 @@ class PauseAsked(Asked):
     """An execution to be paused."""
 
     execution_id: ExecutionId
-    create_checkpoint: Annotated[bool, Field(description="Whether the drained state is saved.")] = True
+    create_checkpoint: Annotated[StrictBool, Field(description="Whether the drained state is saved.")] = True
 
 
 class PauseTold(Told):
@@ -165,7 +165,7 @@ async def resume(asked: ResumeAsked, caller: TheCaller, parts: TheParts, key: Th
     found, _ = await finding.checkpoint(parts, caller, asked.checkpoint_id, "get")
     await parts.access.require(caller, "patch", names.EXECUTIONS, found.namespace, found.execution)
     await parts.access.require(caller, "create", names.EXECUTIONS, found.namespace)
-    restored = await parts.checkpoints.resume(found, key.value)
+    restored = await parts.checkpoints.resume(found, key.value, key.request_id)
     body = await parts.executions.get(ExecutionRef(restored.where.namespace, restored.where.name))
     return _resumed(body, restored.kept)
 

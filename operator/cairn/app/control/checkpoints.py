@@ -112,11 +112,12 @@ class Checkpoints:
 
     # --- Going on
 
-    async def resume(self, found: Checkpoint, key: str) -> Restored:
-        """Rewind the execution of a checkpoint and take off its pause; if it is gone, fork. The same key: only once.
+    async def resume(self, found: Checkpoint, key: str, request_id: str) -> Restored:
+        """Rewind the execution of a checkpoint and take off its pause; if it is gone, fork.
 
-        Raises WrongState (with what the plan objects to), TimeoutError if no operator answers, and the errors of the
-        API.
+        The same key: only one fork; the same request id: only one rewind, and a pause that came after it stays. Raises
+        KeyReused, WrongState (with what the plan objects to), TimeoutError if no operator answers, and the errors of
+        the API.
         """
         ref, asks = ExecutionRef(found.namespace, found.execution), {"checkpointId": found.id}
         try:
@@ -124,8 +125,8 @@ class Checkpoints:
         except NotFound:
             there = None
         if there is not None and there["metadata"]["uid"] == found.execution_uid:
-            restored = await self._restores.rewind(ref, {**asks, "requestId": key})
-            await self._executions.change(ref, asking.unpause)
+            restored = await self._restores.rewind(ref, {**asks, "requestId": request_id})
+            await self._executions.change(ref, asking.unpause_after(request_id))
             return restored
         spec = await self._restores.fork_spec(found.namespace, asks)
         meta = {

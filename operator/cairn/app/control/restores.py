@@ -143,11 +143,12 @@ class RestoreControl:
     async def rewind(self, ref: ExecutionRef, asks: Mapping[str, Any], *, seconds: float = 30) -> Restored:
         """Rewind an execution, and wait until that is sure to complete. `asks` is a `restoreFrom` with a requestId.
 
-        Raises NotFound, WrongState (with the problems of the plan), InvalidSpec, TimeoutError if no operator answers
-        within so many seconds (it stays asked), and the errors of the API.
+        Raises NotFound, WrongState (with the problems of the plan), KeyReused, InvalidSpec, TimeoutError if no operator
+        answers within so many seconds (it stays asked), and the errors of the API.
         """
         request_id = asks["requestId"]
         body = await self._executions.get(ref)
+        asking.refuse_reuse(body, request_id)
         if asking.answer_to(body, request_id) is None and _outcome(body, request_id=request_id) is None:
             planned = await self.plan_rewind(ref, asks)
             refuse(planned, _asked(asks))

@@ -113,6 +113,9 @@ class Report:
         """What needs somebody."""
         return tuple(found for found in self.findings if not found.information)
 
+    def __str__(self) -> str:
+        return "\n".join(lines(self))
+
 
 def verify(
     held: Mapping[str, Held], graves: Collection[Grave] = (), elsewhere: Mapping[str, str] | None = None, *,

@@ -68,6 +68,9 @@ class Diff:
         """Whether nothing differs."""
         return not (self.origin or self.run or self.jobs or self.definitions.items or self.spec.items)
 
+    def __str__(self) -> str:
+        return "\n".join(lines(self))
+
 
 def diff(before: CheckpointState, after: CheckpointState) -> Diff:
     """What differs between two states."""

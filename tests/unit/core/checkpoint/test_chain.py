@@ -117,6 +117,7 @@ def test_a_sound_chain() -> None:
     assert report == Report((), checkpoints=3, objects=3, rows=3, verified=3, deleted=0)
     assert report.problems == ()
     assert lines(report) == ["3 checkpoints (3 objects, 3 rows): 3 verified, 0 problems, 0 deleted"]
+    assert str(report) == lines(report)[0]
     assert to_wire(report) == {
         "sound": True, "checkpoints": 3, "objects": 3, "rows": 3, "verified": 3, "deleted": 0, "withoutRows": None,
         "findings": [],

@@ -223,6 +223,7 @@ def much() -> Diff:
 
 def test_lines() -> None:
     found = lines(much())
+    assert str(much()) == "\n".join(found)
     assert found[1].startswith("after  checkpoint_1769846400000_a1b2c3  odd \\u001b name  (default/sample, ")
     assert found[2:16] == [
         "execution:",
