@@ -25,7 +25,7 @@ _MODULES = {"list": "listing", "import": "importing"}  # names that modules cann
 
 
 class Verbs(TyperGroup):
-    """Verbs by name; a verb's module is imported once it is used, so that none waits for what only another one needs."""
+    """Verbs by name; the module of a verb is imported when it is used, so that none waits for what others need."""
 
     def list_commands(self, ctx: object) -> list[str]:
         """The verbs in the order of the help."""
