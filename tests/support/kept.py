@@ -16,7 +16,7 @@ DATABASE_AWAY = (False, "DatabaseUnavailable", "connection refused")
 
 
 def stored(
-    name: str, execution: str = "train", *, number: int = 0, namespace: str = "default", uid: str = "",
+    name: str, execution: str = "train", /, *, number: int = 0, namespace: str = "default", uid: str = "",
     state: CheckpointState | None = None, pinned: bool = False, **label: Any,
 ) -> Stored:  # fmt: skip
     """A checkpoint whose summary says what its state says; the younger the higher its number."""

@@ -34,13 +34,19 @@ def run(
     async def printed(session: Session) -> None:
         view = await session.executions.view(session.ref(execution))
         source = await session.reading.log_source(view, job, attempt)
-        if source.kept is not None:
-            typer.echo(f"the pod of attempt {source.attempt} is gone: this is the end of its log, as kept", err=True)
+
+        def from_what_was_kept() -> None:
+            text = f"the pod of attempt {source.attempt} is gone, or out of reach: this is the end of its log, as kept"
+            typer.echo(text, err=True)
+
         decoder = codecs.getincrementaldecoder("utf-8")("replace")
-        chunks = session.reading.log(view, source, follow=follow, tail_lines=tail)
+        chunks = session.reading.log(view, source, follow=follow, tail_lines=tail, on_kept=from_what_was_kept)
         async with aclosing(chunks) as read:
             async for chunk in read:
-                typer.echo(harmless(decoder.decode(chunk)) if session.console.is_terminal else chunk, nl=False)
+                if session.console.is_terminal:
+                    typer.echo(harmless(decoder.decode(chunk)), nl=False, color=True)
+                else:
+                    typer.echo(chunk, nl=False)
         sys.stdout.flush()
 
     serve(namespace, context, printed)

@@ -45,7 +45,7 @@ def run(
 
     async def watched(session: Session) -> int:
         where = Where.of(await session.executions.get(session.ref(execution)))
-        if plain or not session.console.is_terminal:
+        if plain or not session.console.is_terminal or session.console.is_dumb_terminal:
             return await following.follow(session, [where])
         page = await session.desk.list_executions(where.namespace, limit=_EARLIER)
         return await _live(session, where, learn(earlier(where, page.items)))
@@ -78,7 +78,9 @@ async def _live(session: Session, where: Where, estimates: Estimates) -> int:
         try:
             async with aclosing(versions(session.desk, where.namespace, where.name)) as seen:
                 async for body in seen:
-                    latest[:] = [await look(session.desk, body)]
+                    began, latest[:] = bool(latest), [await look(session.desk, body)]
+                    if not began:
+                        draw()
                     if asking.has_finished(body):
                         break
             draw()

@@ -13,6 +13,7 @@ from cairn.cli.render.tables import Listed, checkpoints_table, executions_table,
 from cairn.cli.render.words import plain
 from cairn.core import status as statuses
 from cairn.core.checkpoint.objects import CheckpointObject, view
+from cairn.core.checkpoint.state import Parent
 from cairn.core.checkpoint.trigger import Trigger
 from cairn.core.restore.progress import JobPlan, Problem, RestorePlan, Verdict
 from cairn.core.shape import Shape
@@ -104,24 +105,29 @@ def checkpoint(**fields: Any) -> CheckpointObject:
 READY = checkpoint(
     phase="Ready", id="checkpoint_1_x", taken_at=EARLIER, job_count=12, size_bytes=2345, stored=(True, "Stored", ""),
     trigger=Trigger.LEVEL_COMPLETED, pinned=True, created_by="ada",
+    execution_status="running", parent=Parent("checkpoint_0_x", "0" * 64),
 )  # fmt: skip
 FAILED = checkpoint(phase="Failed", ready=("TooLarge", "no room"), stored=(False, "NoDatabase", ""))
 
 
 def test_checkpoints() -> None:
     assert rows(checkpoints_table([READY, FAILED, checkpoint()], NOW)) == [
-        "NAME   EXECUTION   TRIGGER           PHASE               JOBS     SIZE   STORED       AGE",
-        "c1     run         level-completed   Ready                 12   2.3 KB   yes          1m",
-        "c1     run         manual            Failed (TooLarge)      0      0 B   NoDatabase   1h",
-        "c1     run         manual            Pending                0      0 B   no           1h",
+        "NAME   ID               LABEL          TRIGGER           EXECUTION   JOBS   STATE                 SIZE   "
+        "STORED       AGE",
+        "c1     checkpoint_1_x   before\\u001b   level-completed   run           12   running             2.3 KB   "
+        "yes          1m",
+        "c1                      before\\u001b   manual            run            0   Failed (TooLarge)      0 B   "
+        "NoDatabase   1h",
+        "c1                      before\\u001b   manual            run            0   Pending                0 B   "
+        "no           1h",
     ]
 
 
 def test_checkpoints_with_more_columns() -> None:
     made = rows(checkpoints_table([READY, FAILED], NOW, wide=True, namespaces=True))
     assert made[0].startswith("NAMESPACE   NAME ")
-    assert made[0].endswith("AGE   ID               LABEL          PINNED   BY")
-    assert made[1].startswith("ml ") and made[1].endswith("1m    checkpoint_1_x   before\\u001b   yes      ada")
+    assert made[0].endswith("AGE   PINNED   BY    PARENT")
+    assert made[1].startswith("ml ") and made[1].endswith("1m    yes      ada   checkpoint_0_x")
 
 
 @pytest.mark.parametrize(
