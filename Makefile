@@ -25,7 +25,7 @@ setup: $(VENV)/.ready  ## Make the virtual environment
 lint: setup  ## Style, types, import layers
 	$(VENV)/bin/ruff check operator tests docs
 	$(VENV)/bin/mypy
-	MYPYPATH=operator:tests $(VENV)/bin/mypy --strict -p cluster -p demo -p bench -p support
+	MYPYPATH=operator:tests $(VENV)/bin/mypy --strict -p cluster -p demo -p bench -p pictures -p support
 	$(VENV)/bin/lint-imports --no-cache
 
 .PHONY: test-fast
@@ -50,9 +50,15 @@ bench: setup  ## Measure, beside scripts that do the same without Cairn
 	$(PY) -m bench
 
 .PHONY: docs
-docs: setup  ## Generate the API reference from the CRDs, and the OpenAPI document
+docs: setup  ## Generate the reference from the CRDs, the OpenAPI document, the pages of the command line
 	$(PY) docs/generate_reference.py
 	$(PY) docs/generate_openapi.py
+	$(PY) docs/generate_cli.py
+
+.PHONY: pictures
+pictures: setup  ## Record the pictures of the command line, on a cluster with a real node
+	$(PY) -m cluster build --nodes real
+	$(PY) -m pictures
 
 .PHONY: lock
 lock: setup  ## Pin the dependencies anew

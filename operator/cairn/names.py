@@ -23,6 +23,7 @@ PAUSE_MANAGER: Final = "cairn-pause"
 # … and one for each way in, so that `managedFields` tell by which of them a field was written.
 CLI_MANAGER: Final = "cairn-cli"
 API_MANAGER: Final = "cairn-api"
+CLIENT_MANAGER: Final = "cairn-client"
 
 # Labels on Kubernetes Jobs, pods, results and inputs.
 LABEL_EXECUTION: Final = f"{GROUP}/execution"
@@ -137,6 +138,7 @@ CHECKPOINT_FAILED: Final = "CheckpointFailed"
 TAKEN: Final = "Taken"
 EXECUTION_NOT_FOUND: Final = "ExecutionNotFound"
 SERIALIZATION_FAILED: Final = "SerializationFailed"
+IMPORT_INCOMPLETE: Final = "ImportIncomplete"
 
 # Why a checkpoint is Stored in the database, or is not.
 STORED: Final = "Stored"

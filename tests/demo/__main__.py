@@ -12,24 +12,24 @@ from cluster import ClusterError, providers
 from demo import steps
 from demo.database import Database
 from demo.errors import DemoError
-from demo.operator_process import OperatorProcess
+from demo.programs import api, operator
 from demo.screens import Screen, screen
 
 _INTERRUPTED = 130
 
 
 def _up(shown: Screen) -> int:
-    operator = OperatorProcess(steps.CLUSTER)
+    serving = operator(steps.CLUSTER)
     try:
-        steps.run(shown, operator, Database(steps.CLUSTER))
+        steps.run(shown, serving, api(steps.CLUSTER), Database(steps.CLUSTER))
     except KeyboardInterrupt:
         shown.say("\nInterrupted. What runs keeps running: `make demo` begins anew, `make demo-down` removes it.")
         return _INTERRUPTED
     except (DemoError, ClusterError) as error:
         shown.heading("The demo has failed")
         shown.say(str(error))
-        if tail := operator.tail():
-            shown.say(f"The end of the operator's log ({operator.log}):")
+        if tail := serving.tail():
+            shown.say(f"The end of the operator's log ({serving.log}):")
             shown.output(tail)
         shown.say("Logs of the cluster: python -m cluster logs --name demo")
         return 1
@@ -38,13 +38,14 @@ def _up(shown: Screen) -> int:
 
 def _down(shown: Screen) -> int:
     try:
-        OperatorProcess(steps.CLUSTER).stop()
+        api(steps.CLUSTER).stop()
+        operator(steps.CLUSTER).stop()
         Database(steps.CLUSTER).stop()
         providers.stop(steps.CLUSTER)
     except ClusterError as error:
         shown.say(f"error: {error}")
         return 1
-    shown.say("The operator, its database and the cluster are gone; the logs are in build/logs/demo.")
+    shown.say("Operator, API, database and cluster are gone; the logs are in build/logs/demo.")
     return 0
 
 

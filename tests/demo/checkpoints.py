@@ -11,13 +11,12 @@ from demo.errors import DemoError
 from demo.screens import Screen
 from demo.shell import Shell
 
-_COLUMNS = "--sort-by=.status.checkpointId"
 WANTED = frozenset({"manual", "level-completed", "before-critical"})
 
 
 def show(shell: Shell) -> None:
     """The checkpoints so far."""
-    shell.run(f"kubectl get ckpt {_COLUMNS}")
+    shell.run("kubectl cairn checkpoints")
 
 
 def of_the_pause(screen: Screen, shell: Shell, name: str) -> None:
@@ -63,6 +62,9 @@ def read_back(screen: Screen, shell: Shell, database: Database) -> None:
     kept = dict(line.split() for line in rows.splitlines())
     if broken := list(_broken(_checkpoints(shell), kept)):
         raise DemoError("Not as it should be:\n" + "\n".join(f"- {each}" for each in broken))
+    screen.say("And as a program reads them, from the REST API:")
+    url = '"$CAIRN_API_URL/api/training/dag/checkpoints/list?trigger=manual"'
+    shell.run(f'curl --silent --fail --header "Authorization: Bearer $CAIRN_API_TOKEN" {url}')
     screen.say("Checked: every checkpoint is in both stores, with the same digest, and each names the one before it.")
 
 

@@ -12,11 +12,6 @@ from demo.shell import Shell
 
 BROKEN, MENDED = "digits", "digits-mended"
 _FILES = {BROKEN: "manifests/samples/12-restore.yaml", MENDED: "manifests/samples/13-restore-fork.yaml"}
-_JOBS = '{range .status.jobs[*]}{.id}{"\\t"}{.state}{"\\t"}{.message}{"\\n"}{end}'
-_PLAN = (
-    '{range .status.restore.plan.jobs[*]}{.action}{"\\t"}{.id}{"\\t"}{.seconds}{" s\\t"}'
-    '{.reason}{"  "}{.message}{"\\n"}{end}'
-)
 
 
 def clear(shell: Shell) -> None:
@@ -29,37 +24,30 @@ def clear(shell: Shell) -> None:
 def break_plan_fork_finish(screen: Screen, shell: Shell) -> None:
     """The whole of it; raises DemoError where something is not as it should be."""
     screen.heading("A pipeline breaks near its end")
-    shell.run(f"kubectl apply --server-side -f {_FILES[BROKEN]}")
-    shell.run(f"kubectl wait --for=condition=Finished dagx/{BROKEN} --timeout=300s")
-    shell.run(f"kubectl get dagx {BROKEN}")
-    shell.run(f"kubectl get dagx {BROKEN} -o jsonpath='{_JOBS}'")
+    shell.run(f"kubectl cairn run {_FILES[BROKEN]}", code=1)
+    shell.run(f"kubectl cairn why {BROKEN} publish")
     screen.say("The long part is done and saved. Its only mistake is mended in the next file, which starts from there:")
     shell.run(f"diff {_FILES[BROKEN]} {_FILES[MENDED]} | grep 'uracy\"\\|latestOf\\|dryRun: '")
     digest = _plan(screen, shell)
     _fork(screen, shell, digest)
     screen.say("Both know of each other, the chain of checkpoints leads from one to the other, and it holds:")
     shell.run(f"kubectl get dagx {BROKEN} -o jsonpath='{{.status.forks[*].name}}{{\"\\n\"}}'")
-    shell.run(f"cairn verify {MENDED}")
+    shell.run(f"kubectl cairn verify {MENDED}")
 
 
 def _plan(screen: Screen, shell: Shell) -> str:
     screen.heading("Plan")
-    shell.run(f"kubectl apply --server-side -f {_FILES[MENDED]}")
-    shell.run(f"kubectl wait --for=jsonpath='{{.status.restore.phase}}'=Planned dagx/{MENDED} --timeout=60s")
-    shell.run(f"kubectl get dagx {MENDED} -o jsonpath='{_PLAN}'")
-    shell.run(f"kubectl get dagx {MENDED} -o jsonpath='{{.status.restore.message}}{{\"\\n\"}}'")
-    return shell.read(f"kubectl get dagx {MENDED} -o jsonpath='{{.status.restore.plan.digest}}'").strip()
+    command = f"kubectl cairn plan -f {_FILES[MENDED]}"
+    shell.run(command)
+    return str(json.loads(shell.read(f"{command} -o json"))["plan"]["digest"])
 
 
 def _fork(screen: Screen, shell: Shell, digest: str) -> None:
     screen.heading("Fork, and finish")
-    patch = json.dumps({"spec": {"restoreFrom": {"dryRun": False, "planDigest": digest}}}, separators=(",", ":"))
-    shell.run(f"kubectl patch dagx {MENDED} --type merge -p '{patch}'")
-    shell.run(f"kubectl wait --for=condition=Finished dagx/{MENDED} --timeout=300s")
-    shell.run(f"kubectl get dagx {MENDED}")
+    shell.run(f"kubectl cairn fork -f {_FILES[MENDED]} --plan-digest {digest} --follow")
     screen.say("What had run was kept; only these have run:")
     shell.run(f"kubectl get pods -l cairn.dev/execution={MENDED}")
-    shell.run(f"kubectl logs -l cairn.dev/execution={MENDED},cairn.dev/job=publish")
+    shell.run(f"kubectl cairn logs {MENDED} publish")
     original, fork = (json.loads(shell.read(f"kubectl get dagx {name} -o json")) for name in (BROKEN, MENDED))
     pods = json.loads(shell.read(f"kubectl get pods -l cairn.dev/execution={MENDED} -o json"))["items"]
     ran = {pod["metadata"]["labels"]["cairn.dev/job"] for pod in pods}

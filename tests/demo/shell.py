@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from cluster.layout import CHECKOUT
@@ -18,25 +18,30 @@ class Shell:
 
     def __init__(self, kubeconfig: Path, programs: Sequence[Path], screen: Screen, **environment: str) -> None:
         self._screen = screen
-        self._environment: Mapping[str, str] = {
+        self._environment: dict[str, str] = {
             **without_proxies(os.environ),
             "KUBECONFIG": str(kubeconfig),
             "PATH": os.pathsep.join([*map(str, programs), os.environ.get("PATH", os.defpath)]),
             **environment,
         }
 
-    def run(self, command: str) -> str:
-        """Show a command, run it, show what it prints."""
+    def export(self, name: str, command: str) -> None:
+        """Set a variable of this shell to what a command prints, which is not shown: it may be secret."""
+        self._screen.command(f"export {name}=$({command})")
+        self._environment[name] = self.read(command).strip()
+
+    def run(self, command: str, *, code: int = 0) -> str:
+        """Show a command, run it, show what it prints; it must exit with that code."""
         self._screen.command(command)
-        output = self.read(command)
+        output = self.read(command, code=code)
         self._screen.output(output)
         return output
 
-    def read(self, command: str) -> str:
+    def read(self, command: str, *, code: int = 0) -> str:
         """Run a command without showing it; both of its streams, in order."""
         with self.start(command) as process:
             output, _ = process.communicate()
-        if process.returncode:
+        if process.returncode != code:
             raise DemoError(f"Exit code {process.returncode} of: {command}\n{output.strip()}")
         return output
 

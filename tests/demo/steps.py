@@ -17,7 +17,7 @@ from demo import checkpoints, checks, restore
 from demo.database import Database
 from demo.errors import DemoError
 from demo.execution import Execution
-from demo.operator_process import OperatorProcess
+from demo.programs import Program
 from demo.screens import Screen, Show
 from demo.shell import Shell
 from demo.watch import Watch
@@ -38,17 +38,18 @@ class Stage:
 
     screen: Screen
     shell: Shell
-    operator: OperatorProcess
+    operator: Program
+    api: Program
     database: Database
 
 
-def run(screen: Screen, operator: OperatorProcess, database: Database) -> None:
+def run(screen: Screen, operator: Program, api: Program, database: Database) -> None:
     """The whole demo; raises DemoError where something is not as it should be."""
     cluster = _cluster(screen)
     database.begin_anew()
     programs = (cluster.bin, database.programs, Path(sys.executable).parent)
     shell = Shell(cluster.kubeconfig, programs, screen, DATABASE_URL=database.url)
-    stage = Stage(screen, shell, operator, database)
+    stage = Stage(screen, shell, operator, api, database)
     _install(stage, cluster)
     _apply(stage)
     with Watch(stage.shell, NAME) as watch:
@@ -88,7 +89,15 @@ def _install(stage: Stage, cluster: Cluster) -> None:
     stage.screen.say("Postgres, for checkpoints as rows, runs beside the cluster too. Its tables:")
     stage.shell.run("cairn migrate")
     stage.operator.start(cluster, stage.database.url)
-    stage.screen.say(f"The operator runs beside the cluster (pid {stage.operator.pid}, log {stage.operator.log}).")
+    address = stage.api.start(cluster, stage.database.url)
+    stage.screen.say(f"The operator runs beside the cluster (pid {stage.operator.pid}, log {stage.operator.log}),")
+    stage.screen.say(f"and so does the REST API, at {address} (pid {stage.api.pid}). The API takes a user's token:")
+    if not stage.shell.read("kubectl get serviceaccount jane --ignore-not-found"):
+        stage.shell.run("kubectl create serviceaccount jane")
+        rights = "--clusterrole=cluster-admin --serviceaccount=default:jane"
+        stage.shell.run(f"kubectl create clusterrolebinding jane {rights}")
+    stage.shell.export("CAIRN_API_URL", f"echo {address}")
+    stage.shell.export("CAIRN_API_TOKEN", "kubectl create token jane --duration=8h")
 
 
 def _apply(stage: Stage) -> None:
@@ -98,7 +107,8 @@ def _apply(stage: Stage) -> None:
     restore.clear(stage.shell)
     if stage.shell.read("kubectl get ckpt -o name"):
         stage.shell.run("kubectl delete ckpt --all --timeout=60s")
-    stage.shell.run(f"kubectl apply --server-side -f {SAMPLE}")
+    stage.shell.run(f"kubectl cairn graph -f {SAMPLE}")
+    stage.shell.run(f"kubectl cairn run {SAMPLE} --no-follow")
 
 
 # --- Pause, hold, resume ---------------------------------------------------------------------------------------------
@@ -109,7 +119,7 @@ def _pause(stage: Stage, watch: Watch) -> tuple[datetime, Execution]:
     with stage.screen.following() as show:
         _follow(stage, watch, show, _half_way)
         stage.screen.heading("Pause, half way")
-        stage.shell.run(_patch(paused=True))
+        stage.shell.run(f'kubectl cairn pause {NAME} --reason "a look at it"')
         patched, at_patch = datetime.now(UTC), _read(stage)
         _wait_for(stage, watch, show, "Paused")
     return patched, at_patch
@@ -117,7 +127,7 @@ def _pause(stage: Stage, watch: Watch) -> tuple[datetime, Execution]:
 
 def _hold(stage: Stage, watch: Watch, at_patch: Execution) -> None:
     """Look on for a while: nothing starts."""
-    stage.shell.run(f"kubectl get dagx {NAME}")
+    stage.shell.run(f"kubectl cairn get {NAME}")
     drained = _read(stage)
     pods = f"kubectl get pods {SELECTOR} --field-selector=status.phase!=Succeeded,status.phase!=Failed"
     stage.shell.run(pods)
@@ -133,16 +143,12 @@ def _hold(stage: Stage, watch: Watch, at_patch: Execution) -> None:
 def _resume(stage: Stage, watch: Watch) -> datetime:
     """Resume by patching back, and see it through; when the patch was sent."""
     stage.screen.heading("Resume")
+    stage.screen.say("`kubectl cairn resume` would do the same; every pause and every resume is a patch.")
     with stage.screen.following() as show:
         resumed = datetime.now(UTC)
-        stage.shell.run(_patch(paused=False))
+        stage.shell.run(f'kubectl patch dagx {NAME} --type merge -p \'{{"spec":{{"paused":false}}}}\'')
         _wait_for(stage, watch, show, "Finished")
     return resumed
-
-
-def _patch(*, paused: bool) -> str:
-    body = json.dumps({"spec": {"paused": paused}}, separators=(",", ":"))
-    return f"kubectl patch dagx {NAME} --type merge -p '{body}'"
 
 
 def _half_way(execution: Execution) -> bool:
@@ -213,14 +219,17 @@ def _verify(stage: Stage, hold: checks.Hold) -> None:
 def _results(stage: Stage) -> None:
     screen, shell = stage.screen, stage.shell
     screen.heading("What it has left")
-    shell.run(f"kubectl get jobresults {SELECTOR}")
-    screen.say("The outputs in these objects (.spec.outputs, long ones shortened):")
+    shell.run("kubectl cairn list")
+    screen.say("The outputs of its jobs (`kubectl cairn outputs`), long ones shortened:")
     found = (each["spec"] for each in _items(stage, "jobresults"))
     for each in sorted(found, key=lambda spec: str(spec["finishedAt"])):
         if "outputs" in each:
             screen.output(f"  {each['job']:<12} {shortened(json.loads(each['outputs']))}")
     screen.say("The model that was chosen, as the last job reports it:")
-    shell.run(f"kubectl logs {SELECTOR},cairn.dev/job={FINAL} --tail=-1")
+    shell.run(f"kubectl cairn logs {NAME} {FINAL}")
+    screen.say("Why one was skipped, and how the one that was retried fared:")
+    shell.run(f"kubectl cairn why {NAME} {SKIPPED}")
+    shell.run(f"kubectl cairn why {NAME} {RETRIED}")
     screen.say("Both attempts of the job that was retried:")
     columns = "ATTEMPT:.spec.attempt,EXIT:.spec.exitCode,REASON:.spec.reason,MESSAGE:.spec.message"
     shell.run(f"kubectl get jobresults {SELECTOR},cairn.dev/job={RETRIED} -o custom-columns={columns}")
@@ -232,8 +241,9 @@ def _next(stage: Stage) -> None:
     stage.screen.heading("What to try next")
     stage.screen.say("The cluster keeps running. In a shell in this directory:")
     stage.screen.output(f"""\
-  export KUBECONFIG=$PWD/build/cluster/{CLUSTER}/kubeconfig PATH=$PWD/build/bin:$PATH
+  export KUBECONFIG=$PWD/build/cluster/{CLUSTER}/kubeconfig PATH=$PWD/build/bin:$PWD/.venv/bin:$PATH
 
+  kubectl cairn watch {NAME}                           # live; with --help each verb shows an example
   kubectl describe dagx {NAME}                         # everything about the run
   kubectl explain dagx.spec.jobs                                # the reference manual
   kubectl apply --server-side -f {SAMPLE}    # applied again: nothing runs again

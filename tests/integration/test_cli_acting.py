@@ -141,7 +141,7 @@ def test_run_applies_nothing_if_anything_is_wrong(cairn: Cairn, served: Kube, tm
     code, out, error = cairn.run("run", str(file))
     assert (code, out) == (2, "")
     for line in ("wrong: spec.retries: ", "wrong: spec.jobs[0].dependsOn[0]: ", "wrong: spec.jobs[0].when: ",
-                 "other: is v1 ConfigMap: only DAGExecution"):  # fmt: skip
+                 "other: is ConfigMap of v1: only DAGExecution"):  # fmt: skip
         assert line in error, error
     assert not served.list("dagx")
 
@@ -184,7 +184,7 @@ def test_checkpoint_plan_rewind_and_fork(cairn: Cairn, served: Kube, tmp_path: P
     served.wait("work", "Finished")
     assert served.job("work", "c")["state"] == "Failed"
     text = cairn.done("plan", "work", name)
-    assert "Rewind from checkpoint" in text and "would be refused" not in text
+    assert "Rewind from checkpoint" in text and "cannot be carried out" not in text
     plan = json.loads(cairn.done("plan", "work", f"ckpt/{name}", "-o", "json"))
     assert {j["id"]: j["action"] for j in plan["plan"]["jobs"]} == {"a": "Keep", "b": "Rerun", "c": "Rerun"}
 
@@ -202,7 +202,7 @@ def test_checkpoint_plan_rewind_and_fork(cairn: Cairn, served: Kube, tmp_path: P
     file.write_text(yaml.safe_dump(work))
     served.wait("work", "Finished")
     said = cairn.done("fork", name, "-f", str(file), "--name", "mended")
-    assert said.startswith("dagexecution.cairn.dev/mended forked from checkpoint")
+    assert said.startswith("dagexecution.cairn.dev/mended forked: from checkpoint")
     runs(served, "mended", "b")
     assert served.job("mended", "a")["state"] == "Completed" and not served.jobs("mended", "a")
     release(served, "mended", "b")

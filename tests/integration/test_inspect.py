@@ -1,4 +1,4 @@
-"""`cairn diff` and `cairn verify` on a real API server and Postgres: what was saved, and what was changed since."""
+"""`cairn diff` and `cairn verify` through a real API server, REST API and Postgres: what was saved, and what since."""
 
 from __future__ import annotations
 
@@ -6,12 +6,14 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import psycopg
 import pytest
 
+from support.api_process import ApiProcess
 from support.checkpoints import Rows, stored
 from support.jobs import hanging, job, release
 from support.kube import Kube, Object, until
@@ -26,15 +28,22 @@ OUTPUTS = {"message": '{"rows": 3, "note": "plain"}'}
 
 
 class Cairn:
-    """The command line, as a person uses it."""
+    """The command line, as a person uses it who may do everything in one namespace."""
 
-    def __init__(self, kube: Kube, url: str) -> None:
+    def __init__(self, kube: Kube, url: str = "") -> None:
         self._kube = kube
-        self._url = url
+        self._settings = {"CAIRN_API_URL": url}
+        if url:
+            kube.kubectl("create", "serviceaccount", "person")
+            account = f"--serviceaccount={kube.namespace}:person"
+            kube.kubectl("create", "rolebinding", "person", "--clusterrole=cluster-admin", account)
+            asked = ("auth", "can-i", "list", "ckpt", f"--as=system:serviceaccount:{kube.namespace}:person")
+            until(lambda: kube.kubectl(*asked, check=False).returncode == 0, "the right to list is known")
+            self._settings["CAIRN_API_TOKEN"] = kube.kubectl("create", "token", "person").stdout.strip()
 
     def run(self, *words: str) -> tuple[int, str, str]:
         """Exit code, standard output, standard error."""
-        environment = os.environ | {"KUBECONFIG": str(self._kube.kubeconfig), "DATABASE_URL": self._url}
+        environment = os.environ | {"KUBECONFIG": str(self._kube.kubeconfig)} | self._settings
         command = [sys.executable, "-m", "cairn", *words, "-n", self._kube.namespace]
         done = subprocess.run(command, env=environment, text=True, capture_output=True, check=False)
         return done.returncode, done.stdout, done.stderr
@@ -49,6 +58,14 @@ class Cairn:
         """Exit code of verify, and which checkpoint, where, what."""
         code, report = self.json("verify", execution)
         return code, [(f["checkpointId"], f["place"], f["problem"]) for f in report["findings"]]
+
+
+@pytest.fixture
+def cairn(solo: Kube, rows: Rows, tmp_path: Path) -> Iterator[Cairn]:
+    """The command line, with a REST API that reads the rows."""
+    api = ApiProcess(solo.kubeconfig, tmp_path / "api.log", DATABASE_URL=rows.url).start()
+    yield Cairn(solo, api.url)
+    api.stop()
 
 
 def id_of(found: Object) -> str:
@@ -70,9 +87,10 @@ def two(solo: Kube, start_operator: Start, rows: Rows) -> tuple[Object, Object]:
     return first, second
 
 
-def test_two_checkpoints_and_now(two: tuple[Object, Object], solo: Kube, start_operator: Start, rows: Rows) -> None:
+def test_two_checkpoints_and_now(
+    two: tuple[Object, Object], solo: Kube, start_operator: Start, rows: Rows, cairn: Cairn
+) -> None:
     first, second = two
-    cairn = Cairn(solo, rows.url)
     code, found = cairn.json("diff", name_of(first), id_of(second))
     assert (code, found["before"]["id"], found["after"]["id"]) == (1, id_of(first), id_of(second))
     changed = {j["id"]: {c["path"]: c.get("after", {}).get("json") for c in j["record"]} for j in found["jobs"]}
@@ -94,8 +112,9 @@ def test_two_checkpoints_and_now(two: tuple[Object, Object], solo: Kube, start_o
     assert (code, out) == (2, "") and f"{name_of(second)}  {id_of(second)}" in error
 
 
-def test_a_sound_chain_of_an_execution_that_is_gone(two: tuple[Object, Object], solo: Kube, rows: Rows) -> None:
-    cairn = Cairn(solo, rows.url)
+def test_a_sound_chain_of_an_execution_that_is_gone(
+    two: tuple[Object, Object], solo: Kube, cairn: Cairn
+) -> None:
     code, report = cairn.json("verify", "work")
     assert (code, report["findings"]) == (0, []), report
     assert (report["checkpoints"], report["objects"], report["rows"], report["verified"]) == (2, 2, 2, 2)
@@ -121,12 +140,12 @@ def test_a_sound_chain_of_an_execution_that_is_gone(two: tuple[Object, Object], 
         ("DELETE FROM workflow_checkpoints WHERE id = %(id)s", "RowMissing", "sweep"),
     ],
 )  # fmt: skip
-def test_a_changed_row_is_found_and_named(two: tuple[Object, Object], solo: Kube, rows: Rows, statement: str,
-                                          problem: str, says: str) -> None:  # fmt: skip
+def test_a_changed_row_is_found_and_named(
+    two: tuple[Object, Object], rows: Rows, cairn: Cairn, statement: str, problem: str, says: str
+) -> None:
     with psycopg.connect(rows.url) as connection:
         connection.execute("SET ROLE cairn_owner")
         connection.execute(statement.encode(), {"id": id_of(two[0])})
-    cairn = Cairn(solo, rows.url)
     code, report = cairn.json("verify", "work")
     hurt = [(f["checkpointId"], f["place"], f["problem"]) for f in report["findings"]]
     shared = "workflow_results" in statement  # both name that text
@@ -135,25 +154,22 @@ def test_a_changed_row_is_found_and_named(two: tuple[Object, Object], solo: Kube
     assert cairn.run("diff", name_of(two[0]), name_of(two[1]))[0] == 1, "the objects are whole"
 
 
-def test_a_changed_object_is_found_and_named(two: tuple[Object, Object], solo: Kube, rows: Rows) -> None:
+def test_a_changed_object_is_found_and_named(two: tuple[Object, Object], solo: Kube, cairn: Cairn) -> None:
     state = two[1]["status"]["state"]
     assert state.startswith("json:") and "plain" in state
     other = "plaim".join(state.rsplit("plain", 1))  # in the texts, which come after the document
     solo.patch("ckpt", name_of(two[1]), {"status": {"state": other}}, "--subresource=status")
-    cairn = Cairn(solo, rows.url)
     assert cairn.findings("work") == (1, [(id_of(two[1]), "object", "WrongDigest")])
     code, text, _ = cairn.run("verify", "work")
     named = f"PROBLEM WrongDigest in object of {id_of(two[1])} ({name_of(two[1])}): texts["
     assert code == 1 and text.startswith(named), text
     assert cairn.run("diff", id_of(two[0]), name_of(two[1]))[0] == 1, "its row is whole"
-    alone = Cairn(solo, "")
+    alone = Cairn(solo)
     assert alone.run("diff", name_of(two[0]), name_of(two[1]))[0] == 2, "no row was asked for"
     assert alone.findings("work")[0] == 1
 
 
-def test_the_database_may_be_away(two: tuple[Object, Object], solo: Kube, rows: Rows,
-                                  postgres: PostgresServer) -> None:  # fmt: skip
-    cairn = Cairn(solo, rows.url)
+def test_the_database_may_be_away(two: tuple[Object, Object], cairn: Cairn, postgres: PostgresServer) -> None:
     postgres.stop()
     try:
         code, report = cairn.json("verify", "work")
@@ -165,11 +181,11 @@ def test_the_database_may_be_away(two: tuple[Object, Object], solo: Kube, rows: 
     assert until(lambda: cairn.run("verify", "work")[0] == 0, "all is well again")
 
 
-def test_a_deleted_checkpoint_is_not_missing(two: tuple[Object, Object], solo: Kube, start_operator: Start,
-                                             rows: Rows) -> None:  # fmt: skip
+def test_a_deleted_checkpoint_is_not_missing(
+    two: tuple[Object, Object], solo: Kube, start_operator: Start, rows: Rows, cairn: Cairn
+) -> None:
     start_operator(solo, DATABASE_URL=rows.url)
     solo.kubectl("delete", "ckpt", name_of(two[0]), "--timeout=30s")
-    cairn = Cairn(solo, rows.url)
     code, report = cairn.json("verify", "work")
     assert (code, report["findings"], report["deleted"]) == (0, [], 1)
     assert cairn.run("verify", "work")[1].endswith("1 verified, 0 problems, 1 deleted\n")

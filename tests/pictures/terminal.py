@@ -12,21 +12,26 @@ import subprocess
 import termios
 import time
 from collections.abc import Mapping, Sequence
+from copy import deepcopy
+from itertools import groupby
 
 import pyte
 from rich.console import Console
 from rich.style import Style
 from rich.text import Text
 
-COLUMNS, LINES = 110, 46
+COLUMNS, LINES = 140, 46
 _COLOURS = {"brown": "yellow", "brightbrown": "bright_yellow"}
 
 
 def shown(
     command: Sequence[str], environment: Mapping[str, str], *, typed: str = "", interrupt_after: float | None = None,
     seconds: float = 120,
-) -> pyte.Screen:  # fmt: skip
-    """The screen after a program has run in a terminal, or after so many seconds, when it is interrupted (Ctrl-C).
+) -> tuple[pyte.Screen, int]:  # fmt: skip
+    """The screen after a program has run in a terminal; or as it is so many seconds after it has first shown something,
+    when it is interrupted (Ctrl-C).
+
+    The other is its exit code.
 
     Raises AssertionError if the program runs longer than it may.
     """
@@ -39,9 +44,10 @@ def shown(
     os.close(slave)
     if typed:
         os.write(master, typed.encode())
-    began = time.monotonic()
+    began, begun = time.monotonic(), None
     while True:
-        if interrupt_after is not None and time.monotonic() - began > interrupt_after:
+        if interrupt_after is not None and begun is not None and time.monotonic() - begun > interrupt_after:
+            screen = deepcopy(screen)
             program.send_signal(signal.SIGINT)
             break
         assert time.monotonic() - began < seconds, f"{' '.join(command)} has not ended within {seconds} s"
@@ -53,9 +59,10 @@ def shown(
             if not chunk:
                 break
             stream.feed(chunk)
-    program.wait(timeout=seconds)
+            begun = begun or time.monotonic()
+    code = program.wait(timeout=seconds)
     os.close(master)
-    return screen
+    return screen, code
 
 
 def text_of(screen: pyte.Screen) -> Text:
@@ -68,13 +75,15 @@ def text_of(screen: pyte.Screen) -> Text:
 
 def _line(screen: pyte.Screen, y: int) -> Text:
     line = Text(no_wrap=True)
-    for x in range(screen.columns):
-        cell = screen.buffer[y][x]
-        style = Style(color=_colour(cell.fg), bgcolor=_colour(cell.bg), bold=cell.bold, italic=cell.italics,
-                      underline=cell.underscore, reverse=cell.reverse)  # fmt: skip
-        line.append(cell.data, style)
+    for style, cells in groupby((screen.buffer[y][x] for x in range(screen.columns)), _style):
+        line.append("".join(cell.data for cell in cells), style)
     line.rstrip()
     return line
+
+
+def _style(cell: pyte.screens.Char) -> Style:
+    return Style(color=_colour(cell.fg), bgcolor=_colour(cell.bg), bold=cell.bold, italic=cell.italics,
+                 underline=cell.underscore, reverse=cell.reverse)  # fmt: skip
 
 
 def _colour(name: str) -> str | None:

@@ -10,8 +10,8 @@ import copy
 import itertools
 import os
 from collections import defaultdict
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -21,8 +21,13 @@ from unittest import mock
 from typer.testing import CliRunner
 
 from cairn.cli import main, session
+from cairn.core.checkpoint import objects, payload
+from cairn.core.checkpoint.state import CheckpointState, Stored
+from cairn.core.manifests import Identity
+from cairn.core.times import format_time
 from cairn.errors import AlreadyExists, Conflict, Gone
 from cairn.ports import Listed
+from support.stored import Tenant
 from unit.app.fake_cluster import FakeCluster
 
 Body = dict[str, Any]
@@ -41,6 +46,7 @@ class FakeDesk(FakeCluster):
         self.namespaces = {"default": "uid-of-namespace-default"}
         self.react: Callable[[Body], None] = lambda body: None  # what the operator makes of what was just written
         self.later: dict[str, list[Body | BaseException]] = defaultdict(list)  # what a watch tells next, by name
+        self.created: dict[str, Body] = {}  # executions as they were when somebody created them
         self._in_vain = 0
 
     # --- For tests
@@ -57,6 +63,36 @@ class FakeDesk(FakeCluster):
         else:
             self.objects[kind, name] = whole
         return copy.deepcopy(whole)
+
+    def put_checkpoint(
+        self, name: str, state: CheckpointState, *, execution: str = "train", **status: Any
+    ) -> Stored:  # fmt: skip
+        """Keep a checkpoint that is Ready; `status` overwrites what its status says."""
+        uid = f"uid-of-{execution}"
+        stored = Tenant("default", self.namespaces["default"]).of(state, name, execution)
+        found = stored.checkpoint
+        body = objects.manifest(Identity("default", execution, uid), name, found.trigger, found.name, {}, guarded=False)
+        told: Body = {
+            "phase": "Ready", "checkpointId": found.id, "createdAt": format_time(found.created_at),
+            "executionUid": uid, "digest": found.digest, "stateDigest": found.state_digest,
+            "jobCount": found.job_count, "executionStatus": found.execution_status, "sizeBytes": found.size_bytes,
+            "state": payload.to_text(stored.content),
+        }  # fmt: skip
+        self.put(body | {"status": told | status})
+        return stored
+
+    def answer(self, outcome: str = "Done", **fields: Any) -> None:
+        """From now on, requests of repair and cancel are answered like that as soon as they are written."""
+
+        def react(body: Body) -> None:
+            spec = body["spec"]
+            asked = [*spec.get("requests", ()), *([{"id": spec["cancel"]["requestId"]}] if "cancel" in spec else ())]
+            status = body.setdefault("status", {})
+            told = {"type": "Cancel", "at": "2026-01-31T09:00:00Z", "outcome": outcome} | fields
+            status["requests"] = [told | {k: r[k] for k in ("id", "type", "job") if k in r} for r in asked]
+            status["observedGeneration"] = body["metadata"]["generation"]
+
+        self.react = react
 
     def spec(self, name: str) -> Body:
         """The spec of an execution as it is now."""
@@ -84,7 +120,7 @@ class FakeDesk(FakeCluster):
         self._call("create DAGExecution", name)
         if name in self.executions:
             raise AlreadyExists(f"{name} exists", status=409)
-        self.put(manifest)
+        self.created[name] = self.put(manifest)
         self.react(self.executions[name])
         return copy.deepcopy(self.executions[name])
 
@@ -214,6 +250,12 @@ class Said:
     out: str
     error: str
 
+    @property
+    def whole(self) -> str:
+        """All that was said, as golden files have it."""
+        error = f"--- standard error\n{self.error}" if self.error else ""
+        return f"{self.out}{error}--- exit code {self.code}\n"
+
 
 class Cli:
     """The command line, as a person uses it who is known to the desk, in the namespace `default` unless they say -n."""
@@ -225,6 +267,16 @@ class Cli:
 
     def run(self, *words: str, typed: str | None = None) -> Said:
         """Run a verb. `typed` is what is typed on a terminal; without it there is none to ask on."""
+        environment = {"COLUMNS": "120", "TERM": "dumb", "NO_COLOR": "1"}
+        with self.connected(), mock.patch.object(session, "asks_on_a_terminal", lambda: typed is not None):
+            done = CliRunner().invoke(main.app, list(words), input=typed, env=environment)
+        if done.exception is not None and not isinstance(done.exception, SystemExit):
+            raise done.exception
+        return Said(done.exit_code, done.stdout, done.stderr)
+
+    @contextmanager
+    def connected(self) -> Iterator[None]:
+        """Whatever asks for a cluster gets the desk."""
 
         @asynccontextmanager
         async def connected(namespace: str | None, context: str | None) -> AsyncIterator[session.Session]:
@@ -233,15 +285,8 @@ class Cli:
                 lambda: f"{next(self._serial):04}",
             )  # fmt: skip
 
-        environment = {"COLUMNS": "120", "TERM": "dumb", "NO_COLOR": "1"}
-        with (
-            mock.patch.object(session, "connected", connected),
-            mock.patch.object(session, "asks_on_a_terminal", lambda: typed is not None),
-        ):
-            done = CliRunner().invoke(main.app, list(words), input=typed, env=environment)
-        if done.exception is not None and not isinstance(done.exception, SystemExit):
-            raise done.exception
-        return Said(done.exit_code, done.stdout, done.stderr)
+        with mock.patch.object(session, "connected", connected):
+            yield
 
 
 def golden(name: str, text: str) -> None:

@@ -20,8 +20,8 @@ def decode_cursor(of: str, cursor: str, *names: str, field: str = "cursor") -> d
     """The position, with exactly those names. Raises InvalidSpec, which names the field."""
     try:
         found = json.loads(base64.b64decode(cursor + "=" * (-len(cursor) % 4), b"-_", validate=True))
-        list_of, position = found
-        if list_of != of or position.keys() != set(names) or not all(isinstance(v, str) for v in position.values()):
+        _, position = found
+        if position.keys() != set(names) or not all(isinstance(v, str) for v in position.values()):
             raise ValueError
         if len(cursor) > _LONGEST or encode_cursor(of, **position) != cursor:
             raise ValueError

@@ -35,7 +35,9 @@ class Preconditions:
 
     def require(self, tag: str) -> None:
         """Do nothing if it is still what the client has seen. Raises Problem (412). Weak tags never match."""
-        if self.match and self.match.strip() != _ANY and tag not in set(_TAG.findall(self.match)) - _weak(self.match):
+        if not self.match or self.match.strip() == _ANY:
+            return
+        if tag.startswith("W/") or tag not in _TAG.findall(self.match):
             raise Problem(kinds.PRECONDITION, "it is not what If-Match names any more", headers={"ETag": tag})
 
     @property
@@ -46,10 +48,6 @@ class Preconditions:
 
 def _opaque(tag: str) -> str:
     return tag.removeprefix("W/")
-
-
-def _weak(header: str) -> set[str]:
-    return {tag for tag in _TAG.findall(header) if tag.startswith("W/")}
 
 
 async def preconditions(

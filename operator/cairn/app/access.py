@@ -16,7 +16,6 @@ import hashlib
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Hashable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from functools import partial
 from typing import Any, Generic, TypeVar
 
 from cachetools import TLRUCache
@@ -72,17 +71,12 @@ class _Answers(Generic[K, V]):
             pass
         if (task := self._asked.get(key)) is None:
             task = self._asked[key] = asyncio.ensure_future(self._answer(key, ask))
-            task.add_done_callback(partial(self._settle, key))
+            task.add_done_callback(lambda _: self._asked.pop(key))
         return await asyncio.shield(task)  # whoever asked may go away; the others still wait for the answer
 
     async def _answer(self, key: K, ask: Callable[[], Awaitable[V]]) -> V:
         answer = self._kept[key] = await ask()
         return answer
-
-    def _settle(self, key: K, task: asyncio.Task[V]) -> None:
-        del self._asked[key]
-        if not task.cancelled():
-            task.exception()  # seen, even if nobody waits any more
 
 
 class Access:

@@ -9,10 +9,10 @@ from typing import Annotated, Any
 import typer
 
 from cairn.cli.repairing import repair
-from cairn.cli.session import ContextOption, NameArgument, NamespaceOption, ReasonOption, RequestOption
+from cairn.cli.session import ContextOption, NameArgument, NamespaceOption, ReasonOption, RequestOption, known_jobs
 from cairn.core.spec import RequestType
 
-JobArgument = Annotated[str, typer.Argument(metavar="JOB", help="The id of a job.")]
+JobArgument = Annotated[str, typer.Argument(metavar="JOB", help="The id of a job.", autocompletion=known_jobs)]
 OutputsOption = Annotated[
     str | None, typer.Option("--outputs", metavar="JSON|@FILE", help="What it hands out: JSON, or @ and a file of it.")
 ]

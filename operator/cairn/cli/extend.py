@@ -6,8 +6,15 @@ from typing import Annotated
 
 import typer
 
-from cairn.cli.repairing import JobsArgument, repair
-from cairn.cli.session import ContextOption, NameArgument, NamespaceOption, ReasonOption, RequestOption
+from cairn.cli.repairing import repair
+from cairn.cli.session import (
+    ContextOption,
+    JobsArgument,
+    NameArgument,
+    NamespaceOption,
+    ReasonOption,
+    RequestOption,
+)
 from cairn.core.spec import RequestType
 
 LimitOption = Annotated[int, typer.Option("--limit", min=1, help="How many retries more than it has.")]

@@ -59,7 +59,8 @@ def read_manifests(file: str) -> list[Body]:
         found = list(documents(read_text(file)))
     except yaml.YAMLError as error:
         raise InvalidSpec((Violation(file, f"that is no YAML: {' '.join(str(error).split())}"),)) from None
-    violations = [violation for n, body in enumerate(found) for violation in _wrong(body, f"{file}[{n}]")]
+    place = "standard input" if file == "-" else file
+    violations = [violation for n, body in enumerate(found) for violation in _wrong(body, f"{place}[{n}]")]
     if violations:
         raise InvalidSpec(tuple(violations))
     if not found:
@@ -83,8 +84,9 @@ def _wrong(body: Any, place: str) -> Iterator[Violation]:
     if isinstance(meta, Mapping) and isinstance(name := meta.get("name") or meta.get("generateName"), str):
         place = name
     if body.get("kind") not in _KINDS or body.get("apiVersion") != names.API_VERSION:
-        told = f"is {body.get('apiVersion')} {body.get('kind')}: only {' and '.join(_KINDS)} of {names.API_VERSION}"
-        yield Violation(place, f"{told} are applied here; kubectl apply --server-side takes all")
+        told = f"is {body.get('kind') or 'no kind'} of {body.get('apiVersion') or 'no apiVersion'}"
+        known = f"only {' and '.join(_KINDS)} of {names.API_VERSION} are applied here"
+        yield Violation(place, f"{told}: {known}; kubectl apply --server-side takes all")
         return
     if not isinstance(meta, Mapping) or not (meta.get("name") or meta.get("generateName")):
         yield Violation(f"{place}: metadata.name", "must be set, or generateName")

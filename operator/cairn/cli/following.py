@@ -69,14 +69,16 @@ def changes(before: Status, now: Status) -> Iterator[Change]:
             yield job.id, told
     for about in (_refusal, _pause, _saved, _unsaved):
         yield from _differing(before, now, about)
+    if before.pause and not now.pause and now.phase not in FINISHED:
+        yield "", "Resumed"
     if now.phase in FINISHED and before.phase is not now.phase:
         yield "", _end(now)
 
 
 def _differing(before: Status, now: Status, about: Callable[[Status], str]) -> Iterator[Change]:
     told = about(now)
-    if told != about(before):
-        yield "", told or "resumed"
+    if told and told != about(before):
+        yield "", told
 
 
 def _job(job: JobRecord) -> str:

@@ -44,7 +44,7 @@ def run(
         origin = source(checkpoint, latest_of)
         body, _ = await fork_of(session, origin, terms, file, name, request_id)
         made = await session.restores.fork(body)
-        typer.echo(done(body, f"forked {made.message}"))
+        typer.echo(done(body, f"forked: {made.message}"))
         return await following.follow(session, [made.where]) if follow else 0
 
     raise typer.Exit(serve(namespace, context, forked))

@@ -6,9 +6,8 @@ from typing import Annotated
 
 import typer
 
-from cairn.cli.session import ContextOption, NameArgument, NamespaceOption, Session, done, serve
+from cairn.cli.session import ContextOption, JobsArgument, NameArgument, NamespaceOption, Session, done, serve
 
-JobsArgument = Annotated[list[str], typer.Argument(metavar="JOB…", help="Ids of jobs.")]
 ReleaseOption = Annotated[bool, typer.Option("--release", help="Let them go again.")]
 
 

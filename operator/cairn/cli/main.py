@@ -2,62 +2,74 @@
 
 from __future__ import annotations
 
+import os
+import shlex
 import sys
+from importlib import import_module
 from pathlib import PurePath
 
 import typer
-
-from cairn.cli import (
-    api,
-    cancel,
-    checkpoint,
-    complete,
-    diff,
-    extend,
-    fork,
-    hold,
-    lint,
-    migrate,
-    operator,
-    pause,
-    plan,
-    resume,
-    retry,
-    rewind,
-    run,
-    skip,
-    verify,
-    version,
-)
+from typer.core import TyperCommand, TyperGroup
+from typer.main import get_command
 
 _PLUGIN = "kubectl-cairn"
+_NO_FILES = ":4"  # what kubectl, which speaks cobra's language, takes for: do not add names of files
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, help="DAG workflows on Kubernetes that are never lost.")
-app.command("operator")(operator.run)
-app.command("api")(api.run)
-app.command("migrate")(migrate.run)
-app.command("run")(run.run)
-app.command("pause")(pause.run)
-app.command("resume")(resume.run)
-app.command("cancel")(cancel.run)
-app.command("hold")(hold.run)
-app.command("retry")(retry.run)
-app.command("skip")(skip.run)
-app.command("complete")(complete.run)
-app.command("extend")(extend.run)
-app.command("checkpoint")(checkpoint.run)
-app.command("plan")(plan.run)
-app.command("fork")(fork.run)
-app.command("rewind")(rewind.run)
-app.command("diff")(diff.run)
-app.command("verify")(verify.run)
-app.command("lint")(lint.run)
-app.command("version")(version.run)
+VERBS = (
+    "run", "list", "get", "watch", "graph", "why", "logs", "outputs",
+    "pause", "resume", "cancel", "hold", "retry", "skip", "complete", "extend",
+    "checkpoint", "checkpoints", "stats", "diff", "verify", "plan", "fork", "rewind", "export", "import",
+    "lint", "version", "operator", "api", "migrate",
+)  # fmt: skip
+_MODULES = {"list": "listing", "import": "importing"}  # names that modules cannot have
+
+
+class Verbs(TyperGroup):
+    """Verbs by name; the module of a verb is imported when it is used, so that none waits for what others need."""
+
+    def list_commands(self, ctx: object) -> list[str]:
+        """The verbs in the order of the help."""
+        return list(VERBS)
+
+    def get_command(self, ctx: object, cmd_name: str) -> TyperCommand | None:
+        """A verb."""
+        return command(cmd_name) if cmd_name in VERBS else None
+
+
+def command(verb: str) -> TyperCommand:
+    """A verb by its name."""
+    module = import_module(f"cairn.cli.{_MODULES.get(verb, verb)}")
+    alone = typer.Typer(add_completion=False)
+    alone.command(verb)(module.run)
+    made = get_command(alone)
+    assert isinstance(made, TyperCommand)
+    return made
+
+
+app = typer.Typer(cls=Verbs, no_args_is_help=True)
+
+
+@app.callback()
+def cairn() -> None:
+    """DAG workflows on Kubernetes that are never lost."""
 
 
 def program(path: str) -> str:
     """What a person has typed to get here: kubectl runs `kubectl-cairn` for `kubectl cairn`."""
     return "kubectl cairn" if PurePath(path).name.startswith(_PLUGIN) else "cairn"
+
+
+def complete_for_kubectl() -> None:
+    """The console script that kubectl asks what a word may become: a candidate a line, then that these are all."""
+    *words, last = sys.argv[1:] or [""]
+    typed = shlex.join(["cairn", *words]) + " " + (shlex.quote(last) if last else "")
+    os.environ |= {
+        "_CAIRN_COMPLETE": "complete_fish", "_TYPER_COMPLETE_FISH_ACTION": "get-args", "_TYPER_COMPLETE_ARGS": typed,
+    }  # fmt: skip
+    try:
+        app(prog_name="cairn")
+    finally:
+        print(_NO_FILES)
 
 
 def main() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated, Any
+from typing import Any
 
 import typer
 
@@ -12,8 +12,6 @@ from cairn.cli.session import REFUSED, Session, plain, serve
 from cairn.core.asking import Repair
 from cairn.core.spec import RequestType
 from cairn.names import GROUP
-
-JobsArgument = Annotated[list[str], typer.Argument(metavar="JOB…", help="Ids of jobs.")]
 
 
 def repair(

@@ -4,23 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
 from typing import Annotated, Any
 
 import typer
-from rich.box import SIMPLE_HEAD
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
 from cairn import names
 from cairn.app.control.restores import Planned
 from cairn.cli.files import read_execution
+from cairn.cli.render.plans import plan_table
 from cairn.cli.session import Session
 from cairn.core.checkpoint.canonical import canonical, digest_of
 from cairn.core.checkpoint.changes import readable
 from cairn.core.refs import checkpoint_source
-from cairn.core.restore.progress import JobPlan, RestorePlan, Verdict, origin_to_wire, plan_to_wire
+from cairn.core.restore.progress import origin_to_wire, plan_to_wire
 from cairn.core.wire import without_empty
 from cairn.ports import Body
 
@@ -123,32 +121,9 @@ def show(console: Console, planned: Planned) -> None:
     named = f"{origin.name} ({origin.id})" if origin.name else origin.id
     _line(console, f"{planned.mode.value} from checkpoint {named} of {origin.namespace}/{origin.execution}")
     console.print(plan_table(planned.plan))
-    _line(console, planned.plan.describe())
-    _line(console, f"digest {planned.plan.digest}")
     if planned.found.warning:
         _line(console, planned.found.warning)
-    if planned.plan.problems:
-        _line(console, "It would be refused:")
-    for problem in planned.plan.problems:
-        _line(console, f"  {problem.job}: {problem.reason}: {problem.message}")
 
 
 def _line(console: Console, text: str) -> None:
     console.print(Text(readable(text)), soft_wrap=True)
-
-
-def plan_table(plan: RestorePlan) -> Table:
-    """What becomes of each job."""
-    table = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False)
-    for title in ("JOB", "ACTION", "REASON", "WORK", "WHY"):
-        table.add_column(title, overflow="fold")
-    for job in plan.jobs:
-        table.add_row(*(Text(readable(cell)) for cell in _cells(job)))
-    return table
-
-
-def _cells(job: JobPlan) -> tuple[str, ...]:
-    worked = job.verdict in (Verdict.KEEP, Verdict.RERUN)
-    work = str(timedelta(seconds=job.seconds)) if worked and job.seconds else ""
-    why = f"{job.message} (replay: {job.replay})" if job.replay else job.message
-    return job.id, job.verdict.value, job.reason, work, why

@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
-from cairn.cli.repairing import JobsArgument, repair
-from cairn.cli.session import ContextOption, NameArgument, NamespaceOption, ReasonOption, RequestOption
+from cairn.cli.repairing import repair
+from cairn.cli.session import (
+    ContextOption,
+    JobsArgument,
+    NameArgument,
+    NamespaceOption,
+    ReasonOption,
+    RequestOption,
+)
 from cairn.core.spec import RequestType
 
 

@@ -46,7 +46,7 @@ def run(
             asks["planDigest"] = await _agreed(session, asks)
         made = await session.restores.rewind(ref, asks)
         body = await session.executions.get(ref)
-        typer.echo(done(body, f"{'rewound' if made.step is Step.DONE else 'goes back'} {made.message}"))
+        typer.echo(done(body, f"{'rewound' if made.step is Step.DONE else 'is going back'}: {made.message}"))
         return await following.follow(session, [made.where]) if follow else 0
 
     async def _agreed(session: Session, asks: dict[str, object]) -> str:

@@ -25,7 +25,7 @@ from typing import Annotated, Any, NoReturn, TypeVar
 
 import typer
 import yaml
-from rich.console import Console
+from rich.console import Console, RenderableType
 
 from cairn import names
 from cairn.adapters.clock import system_clock
@@ -36,6 +36,7 @@ from cairn.app.checkpoints.inspector import Inspector
 from cairn.app.control.executions import Executions
 from cairn.app.control.reading import Reading
 from cairn.app.control.restores import RestoreControl
+from cairn.cli.render import words
 from cairn.core.checkpoint.changes import readable
 from cairn.core.refs import ExecutionRef, execution_ref
 from cairn.errors import CairnError, InvalidSpec, WrongState
@@ -46,6 +47,7 @@ ERROR = 2
 
 T = TypeVar("T")
 
+_COMPLETED_WITHIN = 3.0  # seconds
 _NAMED = 5  # executions that a question names
 _FROM_NOW = re.compile(r"([1-9][0-9]{0,8})([smhd])")
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
@@ -59,6 +61,59 @@ class Output(StrEnum):
     YAML = "yaml"
 
 
+class ListOutput(StrEnum):
+    """How a list is written."""
+
+    TEXT = "text"
+    WIDE = "wide"
+    NAME = "name"
+    JSON = "json"
+    YAML = "yaml"
+
+
+# --- What can be completed -------------------------------------------------------------------------------------------
+
+
+def known_executions(ctx: typer.Context, incomplete: str) -> list[str]:
+    """The executions that a word may become."""
+
+    async def found(session: Session) -> list[str]:
+        page = await session.desk.list_executions(session.namespace)
+        return [body["metadata"]["name"] for body in page.items]
+
+    return [name for name in _completed(ctx, found) if name.startswith(incomplete)]
+
+
+def known_jobs(ctx: typer.Context, incomplete: str) -> list[str]:
+    """The jobs, of the execution that is named before, that a word may become."""
+    execution = ctx.params.get("execution") or ""
+
+    async def found(session: Session) -> list[str]:
+        view = await session.executions.view(session.ref(execution))
+        return list(view.execution.status.jobs)
+
+    return [id for id in _completed(ctx, found) if id.startswith(incomplete)]
+
+
+def _completed(ctx: typer.Context, found: Callable[[Session], Awaitable[list[str]]]) -> list[str]:
+    """What a cluster says in time. Nothing else is said: whoever types is not to be disturbed."""
+
+    async def worked() -> list[str]:
+        async with (
+            asyncio.timeout(_COMPLETED_WITHIN),
+            connected(ctx.params.get("namespace"), ctx.params.get("context")) as session,
+        ):
+            return await found(session)
+
+    _hush()
+    try:
+        return asyncio.run(worked())
+    except (CairnError, TimeoutError):
+        return []
+
+
+# --- What verbs are given --------------------------------------------------------------------------------------------
+
 NamespaceOption = Annotated[
     str | None, typer.Option("--namespace", "-n", help="By default that of the kubeconfig's context.")
 ]
@@ -69,16 +124,30 @@ SelectorOption = Annotated[
 OutputOption = Annotated[
     Output, typer.Option("--output", "-o", help="text for people, json and yaml for programs.")
 ]
-NameArgument = Annotated[str, typer.Argument(metavar="EXECUTION", help="A name, namespace/name, or a UID.")]
-NamesArgument = Annotated[
-    list[str] | None, typer.Argument(metavar="EXECUTION…", help="Names, namespace/name, or UIDs.")
+ListOutputOption = Annotated[
+    ListOutput, typer.Option("--output", "-o", help="text or wide for people, name, json and yaml for programs.")
 ]
+EverywhereOption = Annotated[bool, typer.Option("--all-namespaces", "-A", help="Of all namespaces.")]
+JobArgument = Annotated[str, typer.Argument(metavar="JOB", help="The id of a job.", autocompletion=known_jobs)]
+NameArgument = Annotated[
+    str, typer.Argument(metavar="EXECUTION", help="A name, namespace/name, or a UID.", autocompletion=known_executions)
+]
+NamesArgument = Annotated[
+    list[str] | None,
+    typer.Argument(metavar="EXECUTION…", help="Names, namespace/name, or UIDs.", autocompletion=known_executions),
+]
+JobsArgument = Annotated[list[str], typer.Argument(metavar="JOB…", help="Ids of jobs.", autocompletion=known_jobs)]
 YesOption = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask; for scripts.")]
 ReasonOption = Annotated[str, typer.Option(help="Why, for people.")]
 TimeoutOption = Annotated[str, typer.Option(help="How long to wait: 30s, 10m; 0 for as long as it takes.")]
 RequestOption = Annotated[
     str, typer.Option("--request-id", metavar="ID", help="A text of your own: with it, asking twice acts once.")
 ]
+
+
+async def nobody() -> str:
+    """The authorization of a user who has no token."""
+    return ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +159,7 @@ class Session:
     console: Console
     clock: Clock = system_clock
     new_id: Callable[[], str] = random_id
+    authorization: Callable[[], Awaitable[str]] = nobody  # what a REST API is told of the user
 
     @property
     def executions(self) -> Executions:
@@ -137,7 +207,8 @@ async def connected(namespace: str | None, context: str | None) -> AsyncIterator
     """A session of the user of the kubeconfig. Raises NotConfigured."""
     api = await connect(context=context)
     try:
-        yield Session(KubeDesk(api, names.CLI_MANAGER), namespace or default_namespace(context), console())
+        desk, where = KubeDesk(api, names.CLI_MANAGER), namespace or default_namespace(context)
+        yield Session(desk, where, console(), authorization=api.authorization)
     finally:
         await api.close()
 
@@ -149,13 +220,17 @@ def serve(namespace: str | None, context: str | None, work: Work[T]) -> T:
         async with connected(namespace, context) as session:
             return await work(session)
 
-    logging.getLogger("kubernetes").setLevel(logging.ERROR)  # it warns of a missing kubeconfig, which is told anyway
+    _hush()
     try:
         return asyncio.run(worked())
     except (CairnError, TimeoutError) as error:
         fail(error)
     except KeyboardInterrupt:
         raise typer.Exit(130) from None
+
+
+def _hush() -> None:
+    logging.getLogger("kubernetes").setLevel(logging.ERROR)  # it warns of a missing kubeconfig, which is told anyway
 
 
 def fail(error: Exception) -> NoReturn:
@@ -254,7 +329,7 @@ def moment(text: str, now: datetime) -> datetime:
 # --- Answers ---------------------------------------------------------------------------------------------------------
 
 
-def write(output: Output, wire: Mapping[str, Any] | Sequence[Any], text: Callable[[], None]) -> None:
+def write(output: StrEnum, wire: Mapping[str, Any] | Sequence[Any], text: Callable[[], None]) -> None:
     """Write an answer to standard output: for people as `text` does it, for programs as it is."""
     match output:
         case Output.JSON:
@@ -265,11 +340,20 @@ def write(output: Output, wire: Mapping[str, Any] | Sequence[Any], text: Callabl
             text()
 
 
+def show(console: Console, made: RenderableType) -> None:
+    """Write something to standard output: in a terminal's colours and width; what is piped is plain, and not cut."""
+    if console.is_terminal:
+        console.print(made)
+    else:
+        typer.echo(words.plain(made), nl=False)
+
+
 def confirm(yes: bool, question: str) -> None:
     """Ask before something is lost. Without a terminal to ask on, only `--yes` will do."""
     if yes:
         return
     if not asks_on_a_terminal():
-        raise typer.BadParameter(f"{question} There is no terminal to ask on: give --yes")
+        typer.echo(f"{question} There is no terminal to ask on: give --yes", err=True)
+        raise typer.Exit(ERROR)
     if not typer.confirm(question, err=True):
         raise typer.Exit(REFUSED)

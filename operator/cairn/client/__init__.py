@@ -1,11 +1,22 @@
-"""Cairn as a library: typed resources, and a way to write a DAG in Python.
+"""Cairn as a library: write a DAG in Python, run it, follow it, save, rewind and fork it; and typed resources.
 
-`from cairn.client import Dag, Retry`; everything else is in `cairn.client.models`.
+`from cairn.client import Client, Dag`; the resources are in `cairn.client.models`, the errors in `cairn.errors`.
 """
 
 from __future__ import annotations
 
+from cairn.client.changes import (
+    Change,
+    CheckpointFailed,
+    CheckpointTaken,
+    JobChange,
+    PauseChange,
+    PhaseChange,
+    Rewound,
+)
+from cairn.client.client import Client
 from cairn.client.dag import Dag, JobRef
+from cairn.client.handle import Execution
 from cairn.client.models import (
     CheckpointSettings,
     DAGExecution,
@@ -22,24 +33,33 @@ from cairn.core.spec import FailurePolicy, OutputsFrom, PauseMode, Replay, RunOn
 from cairn.errors import InvalidSpec, Violation
 
 __all__ = [
+    "Change",
+    "CheckpointFailed",
     "CheckpointSettings",
+    "CheckpointTaken",
+    "Client",
     "DAGExecution",
     "Dag",
     "DeletionPolicy",
+    "Execution",
     "FailurePolicy",
     "InvalidSpec",
     "Job",
+    "JobChange",
     "JobDefaults",
     "JobRef",
     "OnError",
     "OutputsFrom",
     "Pause",
+    "PauseChange",
     "PauseMode",
+    "PhaseChange",
     "Profile",
     "Replay",
     "RestoreFrom",
     "Retention",
     "Retry",
+    "Rewound",
     "RunOn",
     "Scheduling",
     "Trigger",

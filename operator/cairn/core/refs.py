@@ -15,14 +15,18 @@ _CHECKPOINT_ID = re.compile(r"checkpoint_[0-9]{13,}_[0-9a-z]{1,32}")
 
 @dataclass(frozen=True, slots=True)
 class ExecutionRef:
-    """An execution as it was named; with a UID, `namespace` is only where one that is not found would have been."""
+    """An execution as it was named.
+
+    With a UID alone, `namespace` is only where one that is not found would have been; with a name and a UID it is that
+    one of the name.
+    """
 
     namespace: str
     name: str = ""
     uid: str = ""
 
     def __str__(self) -> str:
-        return f"execution {self.uid or self.name}"
+        return f"execution {self.name or self.uid}"
 
 
 def execution_ref(text: str, namespace: str, field: str = "executionId") -> ExecutionRef:

@@ -26,6 +26,8 @@ TABLE: list[tuple[Exception, Kind]] = [
     (errors.Unauthenticated("no"), kinds.UNAUTHENTICATED),
     (errors.Forbidden("no"), kinds.FORBIDDEN),
     (errors.NotFound("no"), kinds.NOT_FOUND),
+    (errors.WrongState("no"), kinds.CONFLICT),
+    (errors.KeyReused("no"), kinds.REUSED_KEY),
     (errors.Gone("no", status=404), kinds.NOT_FOUND),
     (errors.Conflict("no", status=409), kinds.CONFLICT),
     (errors.AlreadyExists("no", status=409), kinds.ALREADY_EXISTS),

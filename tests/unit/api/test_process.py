@@ -8,14 +8,17 @@ import shutil
 import signal
 import socket
 import ssl
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import httpx
 import pytest
+from fastapi.responses import StreamingResponse
 from pydantic import ValidationError
 from typer.testing import CliRunner
 
 from cairn.api.app import create_app
+from cairn.api.routes import router
 from cairn.api.serving import Server, server_config
 from cairn.api.settings import ApiSettings, from_environment, variable
 from cairn.api.tls import Certificate
@@ -144,6 +147,36 @@ async def test_a_served_process_from_its_start_to_its_end(
         os.kill(os.getpid(), signal.SIGTERM)
         await serving  # and not the end of this process
         assert given.closing.is_set()
+    finally:
+        server.should_exit = True
+        await asyncio.gather(serving, return_exceptions=True)
+
+
+async def test_streams_end_by_themselves_when_the_process_is_to_stop() -> None:
+    given, streams = parts(), router("/api/streams", "x", media_type="text/event-stream")
+
+    @streams.get("")
+    async def stream() -> StreamingResponse:
+        async def lines() -> AsyncIterator[bytes]:
+            yield b"begun\n"
+            await given.closing.wait()
+            yield b"ended\n"
+
+        return StreamingResponse(lines(), media_type="text/event-stream")
+
+    app_ = create_app(given)
+    app_.include_router(streams)
+    listening = socket.create_server(("127.0.0.1", 0))
+    server = Server(server_config(app_, ApiSettings(shutdown_seconds=5), None), given.closing)
+    serving = asyncio.create_task(server.serve(sockets=[listening]))
+    url = f"http://127.0.0.1:{listening.getsockname()[1]}/api/streams"
+    try:
+        async with httpx.AsyncClient() as asking, asking.stream("GET", url, headers=ALICE_TOKEN) as answer:
+            lines = answer.aiter_lines()
+            assert await anext(lines) == "begun"
+            server.should_exit = True
+            assert [line async for line in lines] == ["ended"]
+        await serving
     finally:
         server.should_exit = True
         await asyncio.gather(serving, return_exceptions=True)

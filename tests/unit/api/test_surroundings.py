@@ -131,6 +131,16 @@ async def test_a_body_that_does_not_say_how_large_it_is_is_counted() -> None:
     assert _problem(answer, 413, "body-too-large")["detail"] == "a body may have 1024 bytes"
 
 
+async def test_a_body_that_says_that_it_is_too_large_is_not_read() -> None:
+    async def unread() -> AsyncIterator[bytes]:
+        raise AssertionError("it was read")
+        yield b""
+
+    async with api(body_bytes=1024) as asking:
+        answer = await asking.post(POST, content=unread(), headers=JSON | {"Content-Length": "1025"})
+    _problem(answer, 413, "body-too-large")
+
+
 @pytest.mark.parametrize("media_type", ["application/json", "application/json; charset=utf-8", "Application/JSON"])
 async def test_a_good_body(media_type: str) -> None:
     async with api() as asking:

@@ -184,7 +184,7 @@ class FakeCluster:
 
     def _at_version(self, kind: str, name: str, wanted: Mapping[str, Any]) -> Body:
         body = self._object(kind, name)
-        if any(wanted.get(key) not in (None, body["metadata"][key]) for key in ("uid", "resourceVersion")):
+        if any(wanted.get(key) not in (None, "", body["metadata"][key]) for key in ("uid", "resourceVersion")):
             raise Conflict("another UID or version", status=409)
         return body
 

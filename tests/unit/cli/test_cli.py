@@ -41,8 +41,50 @@ def test_lint_names_everything_that_is_wrong_and_fails(tmp_path: Path) -> None:
     ]
 
 
+def test_lint_several_files_and_standard_input(tmp_path: Path) -> None:
+    other = tmp_path / "other.yaml"
+    other.write_text("kind: ConfigMap\n")
+    text = "kind: DAGExecution\nmetadata: {name: typed}\nspec: {restoreFrom: {checkpointName: c}}\n"
+    done = RUN.invoke(app, ["lint", str(SAMPLES / "01-hello.yaml"), str(other), "-"], input=text)
+    assert (done.exit_code, done.output.splitlines()) == (0, [
+        "hello: ok, 2 jobs", "  checkpoints: at most 2 level-completed",
+        "  size: 2.2 KB each, 26.8 KB if every job hands out all it may, before compression",
+        "  retention: the newest 10 are kept: 53.6 KB at most", "typed: ok, 0 jobs",
+    ])  # fmt: skip
+    assert RUN.invoke(app, ["lint", str(other)]).output == "there is no DAGExecution in it\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        pytest.param("kind: [", "that is no YAML: ", id="no YAML"),
+        pytest.param("kind: DAGExecution\nmetadata: {name: x}\n", "x: spec: must be an object", id="no spec"),
+        pytest.param("kind: DAGExecution\nmetadata: 3\nspec: {}\n", "(no name): spec.jobs: is empty", id="no name"),
+        pytest.param(
+            "kind: DAGExecution\nspec: {jobs: [{id: a, image: i, dependsOn: [b]}, {id: b, image: i, dependsOn: [a]}]}",
+            "a -> b -> a", id="a cycle",
+        ),
+        pytest.param("kind: DAGExecution\nmetadata: {name: \"\\e[2J\"}\nspec: {}\n", "\\u001b[2J: spec.jobs", id="ESC"),
+    ],
+)  # fmt: skip
+def test_lint_finds(text: str, says: str) -> None:
+    done = RUN.invoke(app, ["lint", "-"], input=text)
+    assert done.exit_code == 1 and says in done.output, done.output
+
+
+def test_lint_for_programs(tmp_path: Path) -> None:
+    done = RUN.invoke(app, ["lint", str(SAMPLES / "01-hello.yaml"), "-", "-o", "json"], input="kind: DAGExecution")
+    good, bad = json.loads(done.output)
+    assert (done.exit_code, good["ok"], good["cost"]["checkpointsAtMost"]) == (1, True, {"level-completed": 2})
+    assert bad == {
+        "file": "-", "name": "(no name)", "ok": False, "jobs": None, "cost": None,
+        "violations": [{"field": "spec", "message": "must be an object"}],
+    }  # fmt: skip
+    assert RUN.invoke(app, ["lint", str(tmp_path / "none.yaml")]).exit_code == 2
+
+
 def test_version() -> None:
-    assert re.fullmatch(r"\d+\.\d+\.\d+\n", RUN.invoke(app, ["version"]).output)
+    assert re.fullmatch(r"client: \d+\.\d+\.\d+\n", RUN.invoke(app, ["version"], env={"CAIRN_API_URL": ""}).output)
 
 
 def test_a_wrong_setting_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,161 +1,216 @@
-"""`cairn diff` and `cairn verify`: what is asked, what is answered, and with which exit code."""
+"""`cairn diff`, `cairn verify`, `cairn version`: what the objects tell, what the REST API tells, and who was asked."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 from typer.testing import CliRunner
 
-from cairn import names
 from cairn.adapters.kube.api import default_namespace
-from cairn.app.checkpoints.inspector import Now, Ref, Saved
-from cairn.cli import inspecting
 from cairn.cli.main import app
+from cairn.core.checkpoint import chain, diff
 from cairn.core.checkpoint.chain import Finding, Place, Problem, Report
-from cairn.core.checkpoint.diff import Diff, diff
-from cairn.errors import NotFound, StoreUnavailable
+from support import kept
+from support.fake_desk import Cli, FakeDesk, Said
+from support.rest_stub import Asked, Given, RestStub, problem
 from support.states import a_state
 
-RUN = CliRunner()
-SAME, OTHER = diff(a_state(), a_state()), diff(a_state(), a_state(epoch=1))
-SOUND = Report((), 1, 1, 0, 1, 0)
+NOT_ASKED = "note: the database was not asked: set CAIRN_API_URL to the address of Cairn's REST API\n"
 NOTE = Finding("checkpoint_1_x", "c", Place.OBJECT, Problem.OBJECT_GONE, "only the row")
 WRONG = Finding("checkpoint_1_x", "c", Place.ROW, Problem.DAMAGED, "the document: cut")
+DIFFERENT = diff.to_wire(diff.diff(a_state(), a_state(epoch=1)))
+Saw = list[Asked]
 
 
-class FakeInspector:
-    """Answers what it was told to, and remembers what it was asked."""
-
-    def __init__(self) -> None:
-        self.asked: list[tuple[Any, ...]] = []
-        self.answer: Any = None
-
-    def _answer(self) -> Any:
-        if isinstance(self.answer, Exception):
-            raise self.answer
-        return self.answer
-
-    async def diff(self, before: Ref, after: Ref) -> Diff:
-        self.asked.append((before, after))
-        return self._answer()  # type: ignore[no-any-return]
-
-    async def verify(self, namespace: str, execution: str) -> Report:
-        self.asked.append((namespace, execution))
-        return self._answer()  # type: ignore[no-any-return]
+@pytest.fixture(autouse=True)
+def no_api(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("CAIRN_API_URL", "CAIRN_API_TOKEN", "CAIRN_API_CA"):
+        monkeypatch.delenv(name, raising=False)
 
 
 @pytest.fixture
-def fake(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeInspector]:
-    """In the place of the real one; no database is named."""
-    there = FakeInspector()
-
-    @asynccontextmanager
-    async def inspector() -> AsyncIterator[FakeInspector]:
-        yield there
-
-    monkeypatch.setattr(inspecting, "inspector", inspector)
-    monkeypatch.setattr(inspecting, "default_namespace", lambda: "of-the-context")
-    monkeypatch.delenv("DATABASE_URL", raising=False)
-    yield there
+def desk() -> FakeDesk:
+    """Two checkpoints of an execution."""
+    found = FakeDesk()
+    kept.chain(found, "c0", "c1")
+    return found
 
 
-def run(*words: str) -> tuple[int, str]:
-    done = RUN.invoke(app, words)
-    return done.exit_code, done.output
+Asking = Callable[..., tuple[Said, Saw]]
 
 
-# --- diff ------------------------------------------------------------------------------------------------------------
+@pytest.fixture
+def asking(desk: FakeDesk, monkeypatch: pytest.MonkeyPatch) -> Asking:
+    """Run a verb while a REST API answers."""
+
+    def run(answer: Given, *words: str) -> tuple[Said, Saw]:
+        async def given(asked: Asked) -> Given:
+            return answer
+
+        with RestStub(given) as api:
+            monkeypatch.setenv("CAIRN_API_URL", api.url + "/")
+            monkeypatch.setenv("CAIRN_API_TOKEN", "t0ken")
+            return Cli(desk).run(*words), api.asked
+
+    return run
 
 
-@pytest.mark.parametrize(("answer", "code"), [(SAME, 0), (OTHER, 1)])
-def test_the_exit_code_tells_whether_anything_differs(fake: FakeInspector, answer: Diff, code: int) -> None:
-    fake.answer = answer
-    assert run("diff", "a", "b")[0] == code
-    assert fake.asked == [(Saved("of-the-context", "a"), Saved("of-the-context", "b"))]
+def damage(desk: FakeDesk, name: str) -> None:
+    status = desk.objects["Checkpoint", name]["status"]
+    status["state"] = status["state"].replace("done", "gone")
 
 
-def test_one_and_now(fake: FakeInspector) -> None:
-    fake.answer = OTHER
-    assert run("diff", "checkpoint_1_x", "--now", "work", "-n", "mine")[0] == 1
-    assert fake.asked == [(Saved("mine", "checkpoint_1_x"), Now("mine", "work"))]
+# --- The objects alone -----------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("words", [("a",), ("a", "b", "--now", "work"), ()])
-def test_two_things_are_compared(fake: FakeInspector, words: tuple[str, ...]) -> None:
-    assert run("diff", *words)[0] == 2
-    assert fake.asked == []
+def test_the_objects_alone(desk: FakeDesk) -> None:
+    said = Cli(desk).run("diff", "c0", "c1")
+    assert (said.code, said.error) == (1, NOT_ASKED) and "  ~ epoch: 0 -> 1\n" in said.out
+    assert Cli(desk).run("diff", "c0", "c0").code == 0
+    assert json.loads(Cli(desk).run("diff", "c0", "c1", "-o", "json").out)["run"][0]["path"] == "epoch"
 
 
-def test_a_diff_for_people_and_for_programs(fake: FakeInspector) -> None:
-    fake.answer = OTHER
-    assert "  ~ epoch: 0 -> 1" in run("diff", "a", "b")[1]
-    found = json.loads(run("diff", "a", "b", "-o", "json")[1])
-    assert (found["same"], found["run"][0]["path"]) == (False, "epoch")
+@pytest.mark.parametrize("words", [("c0",), ("c0", "c1", "--now", "train"), ()])
+def test_two_things_are_compared(desk: FakeDesk, words: tuple[str, ...]) -> None:
+    assert Cli(desk).run("diff", *words).code == 2
+    assert desk.calls == []
 
 
-@pytest.mark.parametrize(("verb", "words"), [("diff", ("a", "b")), ("verify", ("work",))])
-def test_an_error_is_told_and_is_no_difference(fake: FakeInspector, verb: str, words: tuple[str, ...]) -> None:
-    fake.answer = NotFound("there is no checkpoint a; the newest there are:\n  c1")
-    assert run(verb, *words) == (2, "there is no checkpoint a; the newest there are:\n  c1\n")
-    fake.answer = StoreUnavailable(names.DATABASE_UNAVAILABLE, "")
-    assert run(verb, *words) == (2, "StoreUnavailable\n"), "never an empty line"
+@pytest.mark.parametrize("words", [("diff", "none", "c1"), ("verify", "none")])
+def test_what_is_not_there_is_an_error(desk: FakeDesk, words: tuple[str, ...]) -> None:
+    said = Cli(desk).run(*words)
+    assert (said.code, said.out) == (2, "") and "none" in said.error
 
 
-# --- verify ----------------------------------------------------------------------------------------------------------
+def test_verify_the_objects_alone(desk: FakeDesk) -> None:
+    said = Cli(desk).run("verify", "dagx/train")
+    assert (said.code, said.error) == (0, "")
+    assert said.out.startswith(f"only objects were looked at: {NOT_ASKED[6:]}")
+    assert said.out.endswith("2 checkpoints (2 objects, 0 rows): 2 verified, 0 problems, 0 deleted\n")
+    assert json.loads(Cli(desk).run("verify", "train", "-o", "json").out)["withoutRows"] in NOT_ASKED
+    damage(desk, "c1")
+    said = Cli(desk).run("verify", "default/train")
+    assert said.code == 1 and said.out.startswith("PROBLEM WrongDigest in object of ")
+
+
+def test_verify_is_about_a_name(desk: FakeDesk) -> None:
+    said = Cli(desk).run("verify", "6d1f9a52-0b1e-4c58-9a86-51b8a2f0c0de")
+    assert (said.code, desk.calls) == (2, []) and "give a name" in said.error
+
+
+# --- The REST API ----------------------------------------------------------------------------------------------------
+
+
+def test_a_diff_of_the_rest_api(asking: Asking, desk: FakeDesk) -> None:
+    said, saw = asking(Given(DIFFERENT), "diff", "checkpoint_1_x", "--now", "train", "-n", "mine")
+    assert (said.code, said.error, desk.calls) == (1, "", []) and "  ~ epoch: 0 -> 1\n" in said.out
+    path = "/api/v1/namespaces/mine/checkpoints/diff"
+    assert saw == [Asked(path, {"from": "checkpoint_1_x", "now": "train"}, "Bearer t0ken")]
+    said, [asked] = asking(Given(DIFFERENT), "diff", "a", "b", "-o", "json")
+    assert json.loads(said.out) == DIFFERENT and asked.query == {"from": "a", "to": "b"}
 
 
 @pytest.mark.parametrize(
-    ("findings", "without_rows", "database", "code"),
+    ("findings", "without_rows", "code"),
     [
-        pytest.param((), "", True, 0, id="sound"),
-        pytest.param((NOTE,), "", True, 0, id="information"),
-        pytest.param((NOTE, WRONG), "", True, 1, id="a problem"),
-        pytest.param((), "no database", False, 0, id="no database was asked for"),
-        pytest.param((), "away", True, 2, id="the database is away"),
-        pytest.param((WRONG,), "away", True, 1, id="away, and a problem"),
+        pytest.param((), "", 0, id="sound"),
+        pytest.param((NOTE,), "", 0, id="information"),
+        pytest.param((NOTE, WRONG), "", 1, id="a problem"),
+        pytest.param((), "away", 2, id="its database is away"),
+        pytest.param((WRONG,), "away", 1, id="away, and a problem"),
     ],
 )
-def test_the_exit_code_tells_whether_all_is_well(
-    fake: FakeInspector, monkeypatch: pytest.MonkeyPatch, findings: tuple[Finding, ...], without_rows: str,
-    database: bool, code: int,
+def test_a_report_of_the_rest_api(
+    asking: Asking, findings: tuple[Finding, ...], without_rows: str, code: int
 ) -> None:  # fmt: skip
-    if database:
-        monkeypatch.setenv("DATABASE_URL", "postgresql://db/cairn")
-    fake.answer = Report(findings, 1, 1, 0, 1, 0, without_rows)
-    assert run("verify", "work")[0] == code
-    assert fake.asked == [("of-the-context", "work")]
+    wire = chain.to_wire(Report(findings, 1, 1, 0, 1, 0, without_rows))
+    said, [asked] = asking(Given(wire), "verify", "train", "-n", "mine", "-o", "json")
+    assert (said.code, said.error, json.loads(said.out)) == (code, "", wire)
+    assert asked.path == "/api/v1/namespaces/mine/executions/train/verify"
 
 
-def test_a_report_for_people_and_for_programs(fake: FakeInspector) -> None:
-    fake.answer = Report((WRONG,), 1, 0, 1, 0, 0)
-    shown = run("verify", "work", "-n", "mine")[1].splitlines()
-    assert shown[0] == "PROBLEM Damaged in row of checkpoint_1_x (c): the document: cut"
-    found = json.loads(run("verify", "work", "-n", "mine", "-o", "json")[1])
-    assert (found["sound"], found["findings"][0]["problem"]) == (False, "Damaged")
-    assert fake.asked == [("mine", "work")] * 2
+@pytest.mark.parametrize(
+    ("answer", "says"),
+    [
+        pytest.param(problem(404, "there is no checkpoint a"), "there is no checkpoint a\n", id="not found"),
+        pytest.param(problem(403, "not yours"), "not yours\n", id="forbidden"),
+        pytest.param(problem(422, "no\x1b[1m"), "no\\u001b[1m\n", id="wrong, and nothing acts on a terminal"),
+        pytest.param(Given([], 401), "the REST API answered with 401\n", id="refused without a word"),
+    ],
+)
+def test_what_the_rest_api_refuses_is_an_error(asking: Asking, desk: FakeDesk, answer: Given, says: str) -> None:
+    said, _ = asking(answer, "diff", "c0", "c1")
+    assert (said.code, said.out, said.error, desk.calls) == (2, "", says, [])
+
+
+@pytest.mark.parametrize(
+    ("answer", "says"),
+    [
+        pytest.param(problem(503, "the database is away"), "the database is away", id="503"),
+        pytest.param(Given("<html>"), "no REST API of Cairn's", id="something else answers"),
+        pytest.param(Given({"findings": [{}]}), "does not know", id="another form"),
+        pytest.param(Given("", 302, {"Location": "http://o/"}), "answered with 302", id="a redirect is not followed"),
+    ],
+)
+def test_a_rest_api_that_is_away_is_in_nobodys_way(asking: Asking, answer: Given, says: str) -> None:
+    said, saw = asking(answer, "verify", "train")
+    assert (said.code, len(saw)) == (2, 1), "nothing is wrong, but not all was looked at"
+    assert says in said.out and "2 verified" in said.out
+    assert asking(answer, "diff", "c0", "c1")[0].code == 1
+
+
+def test_nobody_listens(desk: FakeDesk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CAIRN_API_URL", "http://localhost:9")
+    monkeypatch.setenv("CAIRN_API_TOKEN", "t0ken")
+    said = Cli(desk).run("verify", "train")
+    assert said.code == 2 and "the database was not asked: the REST API at http://localhost:9 does" in said.out
+    damage(desk, "c1")
+    assert Cli(desk).run("verify", "train").code == 1
+
+
+@pytest.mark.parametrize(
+    ("settings", "says"),
+    [
+        pytest.param({"CAIRN_API_URL": "cairn"}, "is no address such as", id="no address"),
+        pytest.param({"CAIRN_API_URL": "http://cairn.example.com"}, "use https", id="a token is not shown to others"),
+        pytest.param({"CAIRN_API_URL": "https://localhost:9", "CAIRN_API_TOKEN": ""}, "has no token", id="no token"),
+        pytest.param({"CAIRN_API_CA": "/none/ca.crt"}, "CAIRN_API_CA: No such file", id="no authority"),
+        pytest.param({"CAIRN_API_CA": __file__}, "CAIRN_API_CA: ", id="no certificate"),
+    ],
+)
+def test_wrong_settings(
+    desk: FakeDesk, settings: dict[str, str], says: str, monkeypatch: pytest.MonkeyPatch
+) -> None:  # fmt: skip
+    for name, value in ({"CAIRN_API_URL": "https://localhost:9", "CAIRN_API_TOKEN": "t0ken"} | settings).items():
+        monkeypatch.setenv(name, value)
+    said = Cli(desk).run("verify", "train")
+    assert (said.code, says in said.error, "t0ken" in said.error) == (2, True, False), said.error
+
+
+# --- Version ---------------------------------------------------------------------------------------------------------
+
+
+def test_versions(asking: Asking) -> None:
+    said, [asked] = asking(Given({"version": "9.9.9"}), "version")
+    assert asked.path == "/api/v1/version" and said.out.splitlines()[1:] == ["server: 9.9.9"]
+    said, saw = asking(Given({"version": "9.9.9"}), "version", "--short")
+    assert saw == [] and said.out.count(".") == 2
+    assert json.loads(asking(Given({"version": "9.9.9"}), "version", "-o", "json")[0].out)["server"] == "9.9.9"
+    assert asking(problem(500, "x"), "version")[0].code == 2
 
 
 # --- Where to look ---------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("verb", [("diff", "a", "b"), ("verify", "work")])
-@pytest.mark.parametrize("url", ["", "postgresql://db/cairn"])
-def test_without_a_cluster(verb: tuple[str, ...], url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_cluster(verb: tuple[str, ...], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("KUBECONFIG", "")
-    monkeypatch.setenv("DATABASE_URL", url)
-    code, said = run(*verb, "-n", "mine")
-    assert (code, "no usable kubeconfig" in said) == (2, True), said
-
-
-def test_what_is_no_address_is_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("DATABASE_URL", "secret")
-    code, said = run("verify", "work", "-n", "mine")
-    assert (code, "secret" in said, "DATABASE_URL" in said) == (2, False, True), said
+    done = CliRunner().invoke(app, [*verb, "-n", "mine"])
+    assert (done.exit_code, "no usable kubeconfig" in done.output) == (2, True), done.output
 
 
 @pytest.mark.parametrize(
@@ -167,7 +222,9 @@ def test_the_namespace_is_that_of_the_context(
     file = tmp_path / "kubeconfig"
     contexts = [{"name": "here", "context": {"cluster": "c", "user": "u"} | (context or {})}]
     server, user = {"name": "c", "cluster": {"server": "https://localhost"}}, {"name": "u", "user": {}}
-    body = {"apiVersion": "v1", "kind": "Config", "contexts": contexts, "clusters": [server], "users": [user]}
+    body: dict[str, Any] = {
+        "apiVersion": "v1", "kind": "Config", "contexts": contexts, "clusters": [server], "users": [user],
+    }  # fmt: skip
     file.write_text(json.dumps(body | ({"current-context": "here"} if context is not None else {})))
     monkeypatch.setattr("kubernetes.aio.config.kube_config.KUBE_CONFIG_DEFAULT_LOCATION", str(file))
     assert default_namespace() == expected

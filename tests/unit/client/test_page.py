@@ -1,22 +1,20 @@
-"""The page on Python: its examples are run, in order, and print what it says."""
+"""The page on Python: its examples are run, in order, and print what it says.
+
+Those that talk to a cluster are run by tests/integration/test_python_client.py.
+"""
 
 from __future__ import annotations
 
-import re
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-PAGE = Path(__file__).resolve().parents[3] / "docs" / "python.md"
-EXAMPLE = re.compile(r"^```python\n(.*?)^```\n+^```text\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+from support.pages import examples
 
 
 def test_the_examples_print_what_the_page_says(capsys: pytest.CaptureFixture[str]) -> None:
-    text = PAGE.read_text(encoding="utf-8")
-    examples = EXAMPLE.findall(text)
-    assert len(examples) == text.count("```python\n") > 0, "each example is followed by what it prints"
     names: dict[str, Any] = {}
-    for code, printed in examples:
-        exec(compile(code, PAGE.name, "exec"), names)
-        assert capsys.readouterr().out.rstrip("\n") == printed.rstrip("\n")
+    for example in examples("python.md"):
+        if not example.needs_a_cluster:
+            exec(compile(example.code, "python.md", "exec"), names)
+            assert capsys.readouterr().out.rstrip("\n") == example.printed.rstrip("\n")

@@ -168,3 +168,49 @@ def test_what_is_read_of_an_execution() -> None:
     assert asking.pause_generation(body() | {"status": {"pause": {"generation": 5}}}) == 5
     assert asking.answer_to(fresh, "r1") is None
     assert asking.answer_to(body(answered=("r1",)), "r1") == {"id": "r1", "type": "Retry", "outcome": "Done"}
+
+
+def standing(phase: Phase = Phase.RUNNING, /, seen: int = 7, paused: bool = True, **status: Any) -> dict[str, Any]:
+    """As the operator has seen it at a generation."""
+    there = body(phase, paused=paused)
+    return there | {"status": there["status"] | {"observedGeneration": seen} | status}
+
+
+@pytest.mark.parametrize(
+    ("there", "drained"),
+    [
+        param(standing(pause={"phase": "Paused"}), True, id="paused"),
+        param(standing(pause={"phase": "Draining"}), False, id="draining"),
+        param(standing(), False, id="the pause has not begun"),
+        param(standing(seen=6, pause={"phase": "Paused"}), False, id="an earlier pause"),
+        param({"metadata": body()["metadata"], "spec": {}}, False, id="just created"),
+    ],
+)
+def test_a_pause_has_drained(there: dict[str, Any], drained: bool) -> None:
+    assert asking.has_drained(there) is drained
+
+
+@pytest.mark.parametrize(
+    ("there", "said"),
+    [
+        param(standing(Phase.FAILED), r"has finished \(Failed\) before it was paused", id="finished"),
+        param(standing(paused=False), "was resumed before all of it had stopped", id="resumed"),
+    ],
+)
+def test_a_pause_that_will_not_drain(there: dict[str, Any], said: str) -> None:
+    with pytest.raises(WrongState, match=said):
+        asking.has_drained(there)
+
+
+@pytest.mark.parametrize(
+    ("there", "finished"),
+    [
+        param(standing(Phase.FAILED), True, id="finished"),
+        param(standing(Phase.FAILED, restore={"phase": "Done"}), True, id="after a restore"),
+        param(standing(Phase.FAILED, restore={"phase": "Stopping"}), False, id="a rewind is under way"),
+        param(standing(Phase.FAILED, seen=6), False, id="something has been asked since"),
+        param(standing(), False, id="running"),
+    ],
+)
+def test_it_has_finished(there: dict[str, Any], finished: bool) -> None:
+    assert asking.has_finished(there) is finished

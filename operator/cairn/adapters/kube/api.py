@@ -45,10 +45,10 @@ async def connect(kubeconfig: str | None = None, context: str | None = None) -> 
     return Api(client.ApiClient(configuration=settings))
 
 
-def default_namespace(context: str | None = None) -> str:
+def default_namespace(context: str | None = None, kubeconfig: str | None = None) -> str:
     """The namespace of a context of the kubeconfig, by default of the current one; `default` where it names none."""
     try:
-        every, current = config.list_kube_config_contexts()
+        every, current = config.list_kube_config_contexts(config_file=kubeconfig)
     except config.ConfigException:
         return "default"
     used = next((c for c in every if c["name"] == context), {}) if context else current
@@ -70,6 +70,12 @@ class Api:
 
     def __init__(self, api_client: client.ApiClient) -> None:
         self._client = api_client
+
+    async def authorization(self) -> str:
+        """The header that says who the user is, for a program that asks the API server itself; empty: a certificate."""
+        headers: dict[str, str] = {}
+        await self._client.update_params_for_auth(headers, [], ["BearerToken"], "", "GET", None)
+        return headers.get("authorization", "")
 
     async def close(self) -> None:
         """Close the connections."""

@@ -10,11 +10,9 @@ from collections.abc import Collection, Sequence
 
 from cairn import names
 from cairn.adapters.kube.api import Api, Body
-from cairn.core.checkpoint import objects, payload
-from cairn.core.checkpoint.objects import CheckpointObject, Taken
-from cairn.core.checkpoint.settings import CheckpointSettings
-from cairn.core.checkpoint.state import Checkpoint, Label, Stored
-from cairn.core.manifests import Identity
+from cairn.core.checkpoint import filed, objects
+from cairn.core.checkpoint.objects import CheckpointObject
+from cairn.core.checkpoint.state import Checkpoint, Stored
 from cairn.errors import AlreadyExists, Conflict, Gone, IdTaken
 from cairn.ports import Clock, Page, Query, Stats
 
@@ -39,11 +37,7 @@ class ObjectStore:
             if body["metadata"]["namespace"] != found.namespace or body["status"].get("digest") != found.digest:
                 raise IdTaken(f"another checkpoint has the id {found.id}")
             return
-        origin = Identity(found.namespace, found.execution, found.execution_uid)
-        manifest = objects.manifest(
-            origin, found.object_name, found.trigger, found.name, found.metadata, guarded=False
-        )  # fmt: skip
-        manifest["spec"] |= {"pinned": found.pinned} | ({"createdBy": found.created_by} if found.created_by else {})
+        manifest = filed.manifest(stored)
         try:
             body = await self._api.create(_path(found.namespace), manifest, fieldManager=names.MANAGER)
         except AlreadyExists:  # made, but not filled
@@ -53,9 +47,7 @@ class ObjectStore:
     async def _fill(self, seen: CheckpointObject, stored: Stored) -> None:
         if seen.is_settled:
             raise IdTaken(f"the checkpoint {seen.namespace}/{seen.name} holds something else")
-        status = objects.ready_status(
-            _taken(stored), (False, names.NOT_STORED_YET, ""), generation=seen.generation, now=self._clock()
-        )  # fmt: skip
+        status = filed.status(stored, generation=seen.generation, now=self._clock())
         meta = {"name": seen.name, "namespace": seen.namespace, "uid": seen.uid,
                 "resourceVersion": seen.resource_version}  # fmt: skip
         body: Body = {
@@ -132,16 +124,3 @@ class ObjectStore:
                 seen = objects.view(body)
                 found += [seen.summary(tenant)] if seen.is_ready and not seen.deleting else []
         return found
-
-
-def _taken(stored: Stored) -> Taken:
-    """What is brought in, as the object's status tells it."""
-    found = stored.checkpoint
-    label = Label(
-        found.id, found.name, found.trigger, found.created_at, found.created_by, found.metadata, found.parent
-    )  # fmt: skip
-    return Taken(
-        label=label, execution_uid=found.execution_uid, job_count=found.job_count, ended_jobs=0,
-        execution_status=found.execution_status, size_bytes=found.size_bytes, digest=found.digest,
-        state_digest=found.state_digest, state=payload.to_text(stored.content), settings=CheckpointSettings(),
-    )  # fmt: skip

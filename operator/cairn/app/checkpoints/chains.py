@@ -20,7 +20,7 @@ from cairn.core.checkpoint.state import Checkpoint, Grave, Serialized
 from cairn.errors import Gone, NotFound, Refused, StoreError, Unreadable
 from cairn.ports import Body, Cluster, Query, Rows
 
-NO_ROWS = "no database is given (DATABASE_URL)"
+NO_ROWS = "the database was not asked"
 PAGE = 1000
 
 Chain = dict[str, Held]

@@ -17,6 +17,7 @@ from cairn.app.checkpoints.archive import Archive
 from cairn.app.checkpoints.chains import NO_ROWS, PAGE, ChainReader, every_row
 from cairn.app.checkpoints.taking import state_of
 from cairn.app.looking import look
+from cairn.core.ages import age
 from cairn.core.checkpoint import objects, serializer
 from cairn.core.checkpoint.chain import Report
 from cairn.core.checkpoint.changes import readable
@@ -27,7 +28,6 @@ from cairn.errors import Gone, NotFound, StoreError, StoreUnavailable, Unreadabl
 from cairn.ports import Body, Clock, Cluster, Query, Rows
 
 _SHOWN = 10  # checkpoints that an error names
-_UNITS = ((86400, "d"), (3600, "h"), (60, "m"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,10 +156,4 @@ class Inspector:
 
 
 def _line(found: Checkpoint, now: datetime) -> str:
-    return readable(f"  {found.object_name}  {found.id}  {found.name}  {_age(found.created_at, now)} ago")
-
-
-def _age(then: datetime, now: datetime) -> str:
-    """How long ago, in the largest unit that fits, as kubectl says it."""
-    seconds = max(0, int((now - then).total_seconds()))
-    return next((f"{seconds // unit}{word}" for unit, word in _UNITS if seconds >= unit), f"{seconds}s")
+    return readable(f"  {found.object_name}  {found.id}  {found.name}  {age(found.created_at, now)} ago")

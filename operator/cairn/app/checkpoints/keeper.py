@@ -6,6 +6,7 @@ Rules:
   the version that every write names; its checkpoint then has the other one's as parent, or the same one's: both verify.
 - The object first: taken means that the object's status holds the state. The row follows through the outbox. Only a
   state too large for an object reaches the row first, and is Ready when it is there.
+- What is brought in from a file is not taken: whoever brings it in fills it, or it fails.
 - Nothing here holds an execution up, but for the critical job that waits for its checkpoint.
 """
 
@@ -46,6 +47,7 @@ _CAUSES = {
 }  # fmt: skip
 _NOTE_LIMIT = 4000
 _AGAIN = 2.0  # seconds between tries to reach the database with a state that no object can hold
+_FILLED_WITHIN = 300.0  # seconds that an imported checkpoint may take to be filled
 _DRAINING = 1.0  # seconds between looks at a pause; that it has drained leads to a look of its own
 
 
@@ -118,6 +120,8 @@ class Keeper:
             if seen.deleting:
                 await self._outbox.farewell(seen)
                 return None
+            if not seen.is_settled and seen.imported:
+                return await self._await_import(seen)
             if not seen.is_settled:
                 return await self._take(seen, wanted[0] if wanted else None)
             self._outbox.add(seen)
@@ -192,6 +196,15 @@ class Keeper:
             await self._ready(seen, view, found, self._outbox.promise)
         except Rejected as error:  # the API server will never take it
             await self._fail(seen, names.SERIALIZATION_FAILED, str(error), view)
+        return None
+
+    async def _await_import(self, seen: CheckpointObject) -> float | None:
+        """Leave one that is brought in to whoever fills it; seconds until it should have been."""
+        left = _FILLED_WITHIN - (self._clock() - seen.created_at).total_seconds()
+        if left > 0:
+            return left
+        text = "it was created to be imported, and not filled: delete it, and import it again"
+        await self._fail(seen, names.IMPORT_INCOMPLETE, text)
         return None
 
     def _parent(self, view: ExecutionView, newest: CheckpointObject | None) -> Parent | None:

@@ -11,7 +11,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import datetime
 
 from cairn import names
 from cairn.app.checkpoints.lifetimes import retired
@@ -127,11 +128,24 @@ class CheckpointManager:
 
     async def due(self, namespace: str, execution: str) -> tuple[Retired, ...]:
         """What retention would remove now, and why: the dry run. Raises Gone if there is no such execution."""
-        views = Views()
-        body = await self._cluster.get_execution(namespace, execution)
-        views.see_execution(body)
-        view = views.execution(body["metadata"]["uid"])
-        assert view is not None
-        every = map(objects.view, await self._cluster.list_checkpoints(namespace))
-        found = [c for c in every if c.execution_uid == view.key.uid and c.is_settled and not c.deleting]
-        return retired(view.execution, found, (), self._clock())
+        return await due(self._cluster, namespace, execution, self._clock())
+
+
+async def due(
+    cluster: Cluster, namespace: str, execution: str, now: datetime, *, after_another: bool = False
+) -> tuple[Retired, ...]:  # fmt: skip
+    """What retention would remove now, and why; or as soon as another checkpoint like the newest has been taken.
+
+    Raises Gone if there is no such execution.
+    """
+    views = Views()
+    body = await cluster.get_execution(namespace, execution)
+    views.see_execution(body)
+    view = views.execution(body["metadata"]["uid"])
+    assert view is not None
+    every = map(objects.view, await cluster.list_checkpoints(namespace))
+    found = [c for c in every if c.execution_uid == view.key.uid and c.is_settled and not c.deleting]
+    newest = max((c for c in found if c.is_ready), key=lambda c: c.id, default=None)
+    if after_another and newest is not None:
+        found.append(replace(newest, name="", uid="", id="", taken_at=now, pinned=False))
+    return retired(view.execution, found, (), now)

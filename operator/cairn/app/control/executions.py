@@ -66,8 +66,8 @@ class Executions:
     # --- Reading
 
     async def locate(self, ref: ExecutionRef) -> ExecutionRef | None:
-        """The namespace and name of an execution that is named by its UID; None: there is none. Others as they are."""
-        if not ref.uid:
+        """An execution that is named by its UID alone, with its name; None: there is none. Others as they are."""
+        if ref.name:
             return ref
         found = await self._desk.locate_execution(ref.uid)
         return ExecutionRef(*found, uid=ref.uid) if found else None
@@ -80,7 +80,7 @@ class Executions:
         except Gone:
             body = None
         if body is None or (ref.uid and body["metadata"]["uid"] != ref.uid):
-            raise NotFound(f"there is no {ref}" + ("" if ref.uid else f" in namespace {ref.namespace}"))
+            raise NotFound(_absence(ref, replaced=body is not None))
         return body
 
     async def view(self, ref: ExecutionRef) -> ExecutionView:
@@ -221,6 +221,16 @@ class Executions:
         if asked != answered:
             raise KeyReused(f"execution {Where.of(there)} was made for another request with the same key")
         return there, False
+
+
+def _absence(ref: ExecutionRef, *, replaced: bool) -> str:
+    """That there is no such execution, as far as whoever asks knew it."""
+    if not ref.name:
+        return f"there is no {ref}"
+    where = f"{ref} in namespace {ref.namespace}"
+    if replaced:
+        return f"{where} was deleted, and another one has its name"
+    return f"{where} was deleted" if ref.uid else f"there is no {where}"
 
 
 def _request_of(body: Mapping[str, Any]) -> str | None:

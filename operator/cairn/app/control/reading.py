@@ -8,7 +8,7 @@ Rules:
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -68,24 +68,31 @@ class Reading:
         return None
 
     async def log(
-        self, view: ExecutionView, source: LogSource, *, follow: bool = False, tail_lines: int | None = None
-    ) -> AsyncGenerator[bytes, None]:
-        """The log in chunks. Raises WrongState where there is none yet or any more, and the errors of the API."""
+        self, view: ExecutionView, source: LogSource, *, follow: bool = False, tail_lines: int | None = None,
+        on_kept: Callable[[], None] = lambda: None,
+    ) -> AsyncGenerator[bytes, None]:  # fmt: skip
+        """The log in chunks; `on_kept` is called before what was kept of it is told instead.
+
+        Raises WrongState where there is none yet or any more, and the errors of the API.
+        """
+        begun = False
         if source.pod:
             chunks = self._desk.follow_log(
                 view.key.namespace, source.pod, source.container, follow=follow, tail_lines=tail_lines
             )  # fmt: skip
             try:
                 async for chunk in chunks:
+                    begun = True
                     yield chunk
                 return
             except (Gone, Unavailable):
-                if (kept := await self._kept(view, source.job, source.attempt)) is None:
+                if begun or (kept := await self._kept(view, source.job, source.attempt)) is None:
                     raise
                 source = LogSource(source.job, source.attempt, kept=kept)
         if source.kept is None:
             text = f"the pod of attempt {source.attempt} of job {source.job} is gone, and nothing was kept of its log"
             raise WrongState(text)
+        on_kept()
         lines = source.kept.splitlines(keepends=True)
         yield "".join(lines if tail_lines is None else lines[max(len(lines) - tail_lines, 0) :]).encode()
 

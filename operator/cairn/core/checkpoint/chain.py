@@ -51,6 +51,7 @@ class Problem(StrEnum):
     PARENT_NOT_CHECKED = "ParentNotChecked"
 
 
+_COUNTS = ("checkpoints", "objects", "rows", "verified", "deleted")  # of a report, as its fields are called
 _INFORMATION = frozenset(
     {Problem.OBJECT_GONE, Problem.BEING_DELETED, Problem.NOT_CHECKED, Problem.PARENT_NOT_CHECKED}
 )  # fmt: skip
@@ -111,6 +112,9 @@ class Report:
     def problems(self) -> tuple[Finding, ...]:
         """What needs somebody."""
         return tuple(found for found in self.findings if not found.information)
+
+    def __str__(self) -> str:
+        return "\n".join(lines(self))
 
 
 def verify(
@@ -183,7 +187,7 @@ def _check(copy: Copy) -> tuple[Problem, str] | None:
         if isinstance(content, Unreadable):
             raise content
         serializer.verify(content, found.parent.digest if found.parent else None)
-        wrong = list(_mislabelled(found, content, serializer.deserialize(content)))
+        wrong = list(mislabelled(found, content, serializer.deserialize(content)))
     except NewerSchema as error:
         return Problem.NEWER_SCHEMA, str(error)
     except WrongDigest as error:
@@ -193,7 +197,7 @@ def _check(copy: Copy) -> tuple[Problem, str] | None:
     return (Problem.MISLABELLED, "; ".join(wrong)) if wrong else None
 
 
-def _mislabelled(found: Checkpoint, content: Serialized, state: CheckpointState) -> Iterator[str]:
+def mislabelled(found: Checkpoint, content: Serialized, state: CheckpointState) -> Iterator[str]:
     """What is stored beside the state, and is not what the state says."""
     label, origin = state.label, state.origin
     pairs = {
@@ -249,7 +253,7 @@ def _without_row(copy: Copy, says_stored: bool, buried: bool, rows_known: bool) 
         text = "the object says that there is a row: the sweep writes it anew; if not, look into the operator's log"
         yield _finding(copy, Place.ROW, Problem.ROW_MISSING, text)
     elif not held_here:
-        text = "only the row holds the state, and the rows were not looked at: set DATABASE_URL, or try again"
+        text = "only the row holds the state, and the database was not asked"
         yield _finding(copy, Place.ROW, Problem.NOT_CHECKED, text)
 
 
@@ -295,10 +299,9 @@ def _line(found: Finding) -> str:
 
 def to_wire(report: Report) -> dict[str, Any]:
     """The report as plain JSON."""
-    counts = ("checkpoints", "objects", "rows", "verified", "deleted")
     return {
         "sound": not report.problems,
-        **{name: getattr(report, name) for name in counts},
+        **{name: getattr(report, name) for name in _COUNTS},
         "withoutRows": report.without_rows or None,
         "findings": [
             {"checkpointId": f.id, "name": f.name, "place": f.place.value, "problem": f.problem.value,
@@ -306,3 +309,13 @@ def to_wire(report: Report) -> dict[str, Any]:
             for f in report.findings
         ],
     }  # fmt: skip
+
+
+def from_wire(wire: Mapping[str, Any]) -> Report:
+    """The report that `to_wire` wrote. Raises KeyError, TypeError or ValueError for anything else."""
+    findings = tuple(
+        Finding(f["checkpointId"], f["name"], Place(f["place"]), Problem(f["problem"]), f["message"])
+        for f in wire["findings"]
+    )  # fmt: skip
+    counts = {name: int(wire[name]) for name in _COUNTS}
+    return Report(findings, **counts, without_rows=wire["withoutRows"] or "")

@@ -19,7 +19,7 @@ from cairn.core.checkpoint.changes import ABSENT, Absent, Change, Changes, Value
 from cairn.core.checkpoint.serializer import phase_word
 from cairn.core.checkpoint.state import Attempt, CheckpointState
 from cairn.core.status import JobRecord, PauseState
-from cairn.core.times import format_time
+from cairn.core.times import format_time, known_time
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +67,9 @@ class Diff:
     def empty(self) -> bool:
         """Whether nothing differs."""
         return not (self.origin or self.run or self.jobs or self.definitions.items or self.spec.items)
+
+    def __str__(self) -> str:
+        return "\n".join(lines(self))
 
 
 def diff(before: CheckpointState, after: CheckpointState) -> Diff:
@@ -259,3 +262,41 @@ def _change_to_wire(change: Change) -> dict[str, Any]:
 
 def _value_to_wire(value: Value) -> dict[str, Any]:
     return {"json": value.text} if value.cut_from is None else {"part": value.text, "of": value.cut_from}
+
+
+def from_wire(wire: Mapping[str, Any]) -> Diff:
+    """The diff that `to_wire` wrote. Raises KeyError, TypeError or ValueError for anything else."""
+    return Diff(
+        before=_side_from_wire(wire["before"]),
+        after=_side_from_wire(wire["after"]),
+        origin=tuple(map(_change_from_wire, wire["origin"])),
+        run=tuple(map(_change_from_wire, wire["run"])),
+        jobs=tuple(map(_job_from_wire, wire["jobs"])),
+        definitions=_changes_from_wire(wire["definitions"]),
+        spec=_changes_from_wire(wire["spec"]),
+    )
+
+
+def _side_from_wire(wire: Mapping[str, Any]) -> Side:
+    return Side(wire["id"], wire["name"], wire["namespace"], wire["execution"], known_time(wire["createdAt"]))
+
+
+def _job_from_wire(wire: Mapping[str, Any]) -> JobDiff:
+    return JobDiff(
+        wire["id"], wire["change"] != "added", wire["change"] != "removed",
+        tuple(map(_change_from_wire, wire["record"])), _changes_from_wire(wire["outputs"]),
+        tuple(wire["attemptsAdded"]), tuple(wire["attemptsRemoved"]),
+    )  # fmt: skip
+
+
+def _changes_from_wire(wire: Mapping[str, Any]) -> Changes:
+    return Changes(tuple(map(_change_from_wire, wire["items"])), int(wire["more"]))
+
+
+def _change_from_wire(wire: Mapping[str, Any]) -> Change:
+    before, after = (_value_from_wire(wire[side]) if side in wire else None for side in ("before", "after"))
+    return Change(wire["path"], before, after)
+
+
+def _value_from_wire(wire: Mapping[str, Any]) -> Value:
+    return Value(wire["json"]) if "json" in wire else Value(wire["part"], int(wire["of"]))

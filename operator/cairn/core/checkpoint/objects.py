@@ -66,6 +66,7 @@ class CheckpointObject:
     deletion_policy: DeletionPolicy
     after_deletion_seconds: int
     expires_at: datetime | None
+    imported: bool = False  # whoever has brought it in fills it
 
     @property
     def guarded(self) -> bool:
@@ -123,7 +124,8 @@ def view(body: Mapping[str, Any]) -> CheckpointObject:
         generation=meta.get("generation", 0), created_at=created_at, execution=spec["executionRef"]["name"],
         trigger=Trigger(spec.get("trigger", Trigger.MANUAL)), label=spec.get("name", ""),
         pinned=bool(spec.get("pinned")), created_by=spec.get("createdBy"), metadata=dict(spec.get("metadata") or {}),
-        finalizers=tuple(meta.get("finalizers") or ()), deleting="deletionTimestamp" in meta, **told,
+        finalizers=tuple(meta.get("finalizers") or ()), deleting="deletionTimestamp" in meta,
+        imported=names.ANNOTATION_IMPORTED in (meta.get("annotations") or {}), **told,
     )  # fmt: skip
 
 

@@ -18,11 +18,14 @@ from cairn.app.events import EventWriter
 from cairn.app.executions import ExecutionView
 from cairn.app.views import Views
 from cairn.core.actions import TakeCheckpoint
+from cairn.core.checkpoint import filed
 from cairn.core.checkpoint.book import Pending
 from cairn.core.checkpoint.state import Grave, Stored
 from cairn.core.checkpoint.trigger import Trigger
 from cairn.ports import Page, Query, Stats
 from simulation.build import NOW
+from support.states import a_state
+from support.stored import Tenant
 from unit.app.fake_cluster import FakeCluster
 
 Body = dict[str, Any]
@@ -139,6 +142,20 @@ class Bench:
             "metadata": {"name": name, "namespace": "default"}, "spec": {"executionRef": {"name": execution}} | spec,
         }  # fmt: skip
         self.views.checkpoints.see(await self.cluster.create(body))
+
+    async def bring_in(self, name: str) -> None:
+        """A program creates the object of a checkpoint of the execution that it brings in; `fill` follows."""
+        self.views.checkpoints.see(await self.cluster.create(filed.manifest(self._brought_in(name))))
+
+    def fill(self, name: str) -> None:
+        """It fills it."""
+        body = self.body(name)
+        body["status"] = filed.status(self._brought_in(name), generation=1, now=NOW)
+        body["metadata"]["resourceVersion"] = str(int(body["metadata"]["resourceVersion"]) + 1)
+
+    def _brought_in(self, name: str) -> Stored:
+        stored = Tenant("default", TENANT).of(a_state(), name, "sample")
+        return replace(stored, checkpoint=replace(stored.checkpoint, execution_uid=self.uid))
 
     async def look(self, lane: Lane = LANE) -> float | None:
         """One look at a lane; then the outbox has its turn."""

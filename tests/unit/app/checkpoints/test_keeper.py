@@ -253,6 +253,30 @@ async def test_what_the_api_server_will_never_take_fails_and_holds_up_no_other()
     )  # fmt: skip
 
 
+async def test_what_is_brought_in_is_left_to_whoever_fills_it() -> None:
+    bench = Bench()
+    await bench.bring_in("c")
+    assert await bench.look() == pytest.approx(300, abs=1), "looked at again when it should have been filled"
+    assert "status" not in bench.body("c"), "neither taken, though there is such an execution, nor failed"
+    bench.fill("c")
+    bench.hear()
+    await bench.look()
+    assert (bench.condition("c", "Ready"), bench.condition("c", "Stored")) == (("True", "Taken"), ("True", "Stored"))
+    [row] = bench.rows.rows.values()
+    assert row == objects.stored(bench.body("c"), TENANT)
+
+
+async def test_what_is_brought_in_and_never_filled_fails() -> None:
+    bench = Bench()
+    await bench.bring_in("c")
+    bench.now += timedelta(seconds=299)
+    assert await bench.look() == pytest.approx(1, abs=0.1)
+    bench.now += timedelta(seconds=2)
+    await bench.look()
+    assert bench.condition("c", "Ready") == ("False", "ImportIncomplete")
+    assert await bench.told_events() == ["CheckpointFailed"]
+
+
 async def test_one_that_cannot_be_reached_holds_up_no_other() -> None:
     bench = Bench()
     await bench.ask("c1")

@@ -13,7 +13,18 @@ from hypothesis import strategies as st
 
 from cairn.core.checkpoint import serializer
 from cairn.core.checkpoint.canonical import canonical
-from cairn.core.checkpoint.chain import Copy, Held, Place, Problem, Report, lines, to_wire, unknown_parents, verify
+from cairn.core.checkpoint.chain import (
+    Copy,
+    Held,
+    Place,
+    Problem,
+    Report,
+    from_wire,
+    lines,
+    to_wire,
+    unknown_parents,
+    verify,
+)
 from cairn.core.checkpoint.state import Checkpoint, CheckpointState, Grave, Parent, Serialized, Trigger
 from cairn.errors import DamagedPayload
 from support.states import a_label, a_state, at, checkpoint_states, five_states
@@ -106,6 +117,7 @@ def test_a_sound_chain() -> None:
     assert report == Report((), checkpoints=3, objects=3, rows=3, verified=3, deleted=0)
     assert report.problems == ()
     assert lines(report) == ["3 checkpoints (3 objects, 3 rows): 3 verified, 0 problems, 0 deleted"]
+    assert str(report) == lines(report)[0]
     assert to_wire(report) == {
         "sound": True, "checkpoints": 3, "objects": 3, "rows": 3, "verified": 3, "deleted": 0, "withoutRows": None,
         "findings": [],
@@ -166,7 +178,7 @@ def test_an_object_that_waits_for_its_row() -> None:
         pytest.param(True, True, True, "", ("object", "BeingDeleted", "operator"), id="deleted a moment ago"),
         pytest.param(False, True, True, "", ("object", "BeingDeleted", "operator"), id="deleted, and too large"),
         pytest.param(True, True, False, "away", None, id="rows that nobody looked at"),
-        pytest.param(False, True, False, "away", ("row", "NotChecked", "DATABASE_URL"), id="a state only there"),
+        pytest.param(False, True, False, "away", ("row", "NotChecked", "not asked"), id="a state only there"),
     ],
 )
 def test_an_object_without_a_row(state: bool, stored: bool, buried: bool, without_rows: str,
@@ -283,6 +295,9 @@ def test_problems_come_first_and_nothing_acts_on_a_terminal() -> None:
     assert shown[0].startswith(f"PROBLEM Damaged in row of {IDS[1]} (object-x1): \\u001b[2J. ")
     assert shown[1].startswith(f"note    ObjectGone in object of {IDS[0]} (object-x0): ")
     assert shown[2].endswith("2 verified, 1 problems, 0 deleted")
+    assert from_wire(json.loads(json.dumps(to_wire(verify(chain))))) == verify(chain)
+    without = verify(chain, without_rows="away")
+    assert from_wire(to_wire(without)) == without
     assert to_wire(verify(chain))["findings"][0] == {
         "checkpointId": IDS[0], "name": "object-x0", "place": "object", "problem": "ObjectGone", "information": True,
         "message": "there is no object any more, only the row, which can be restored from as well",

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 
 from cairn.core.checkpoint.changes import SHOWN_CHANGES, Change, Changes
-from cairn.core.checkpoint.diff import Diff, JobDiff, diff, lines, to_wire
+from cairn.core.checkpoint.diff import Diff, JobDiff, diff, from_wire, lines, to_wire
 from cairn.core.checkpoint.state import CheckpointState
 from cairn.core.outputs import Outputs
 from cairn.core.status import CancelState, Phase
@@ -223,6 +223,7 @@ def much() -> Diff:
 
 def test_lines() -> None:
     found = lines(much())
+    assert str(much()) == "\n".join(found)
     assert found[1].startswith("after  checkpoint_1769846400000_a1b2c3  odd \\u001b name  (default/sample, ")
     assert found[2:16] == [
         "execution:",
@@ -294,4 +295,4 @@ def test_backwards_it_names_the_same(before: CheckpointState, after: CheckpointS
     assert names_in(there) == names_in(back, backwards=True)
     assert there.empty is back.empty
     assert all(line.isprintable() for line in lines(there))
-    json.dumps(to_wire(there)).encode()
+    assert from_wire(json.loads(json.dumps(to_wire(there)))) == there
