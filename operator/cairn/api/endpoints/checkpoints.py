@@ -30,7 +30,7 @@ from cairn.api.endpoints.common import (
     Namespace,
 )
 from cairn.api.endpoints.training import Metadata, row_of
-from cairn.api.etags import ThePreconditions, etag
+from cairn.api.etags import IfMatch, IfNoneMatch, etag
 from cairn.api.keys import TheKey
 from cairn.api.models import Asked, Told
 from cairn.api.parts import Parts, TheCaller, TheParts
@@ -43,7 +43,7 @@ from cairn.core.checkpoint.state import Checkpoint as Summary
 from cairn.core.checkpoint.state import Trigger
 from cairn.core.refs import ExecutionRef
 from cairn.errors import InvalidSpec, NotFound, Violation
-from cairn.ports import Caller, Query
+from cairn.ports import Query
 
 router = new_router(PREFIX, "checkpoints")
 
@@ -253,16 +253,21 @@ async def verify_checkpoints(namespace: Namespace, name: Name, caller: TheCaller
     OF_CHECKPOINT, responses=answers(403, 404, 422, more={304: {"description": "You have it already."}})
 )
 async def get_checkpoint(
-    namespace: Namespace, ref: CheckpointRef, caller: TheCaller, parts: TheParts, conditions: ThePreconditions,
+    namespace: Namespace, ref: CheckpointRef, caller: TheCaller, parts: TheParts, conditions: IfNoneMatch,
     response: Response,
 ) -> Checkpoint:  # fmt: skip
     """A checkpoint, without what it holds."""
     found, _ = await finding.checkpoint(parts, caller, ref, "get", namespace=namespace)
-    tag = etag(f"{found.digest}-{found.pinned:d}", weak=True)
+    tag = _tag(found)
     if (unchanged := conditions.not_modified(tag)) is not None:
         return unchanged  # type: ignore[return-value]  # FastAPI passes a response on as it is
     response.headers["ETag"] = tag
     return told(found)
+
+
+def _tag(found: Summary) -> str:
+    """All of a checkpoint stays as it is, but for the pin."""
+    return etag(f"{found.digest}-{found.pinned:d}")
 
 
 class State(Told):
@@ -291,24 +296,22 @@ class PinAsked(Asked):
     pinned: Annotated[StrictBool, Field(description="Whether retention leaves it alone.")]
 
 
-@router.patch(OF_CHECKPOINT, responses=answers(403, 404, 409, *BODY))
+@router.patch(OF_CHECKPOINT, responses=answers(403, 404, 409, 412, *BODY))
 async def pin_checkpoint(
-    namespace: Namespace, ref: CheckpointRef, asked: PinAsked, caller: TheCaller, parts: TheParts
+    namespace: Namespace, ref: CheckpointRef, asked: PinAsked, caller: TheCaller, parts: TheParts, conditions: IfMatch
 ) -> Checkpoint:
     """Pin a checkpoint, or unpin it."""
-    found, seen = await _of(parts, caller, namespace, ref, "patch")
+    found, seen = await finding.checkpoint(parts, caller, ref, "patch", namespace=namespace)
+    conditions.require(_tag(found))
     await parts.checkpoints.pin(seen, found.id, asked.pinned)
     return told(replace(found, pinned=asked.pinned))
 
 
-@router.delete(OF_CHECKPOINT, status_code=204, responses=answers(403, 404, 409, 422))
-async def delete_checkpoint(namespace: Namespace, ref: CheckpointRef, caller: TheCaller, parts: TheParts) -> None:
+@router.delete(OF_CHECKPOINT, status_code=204, responses=answers(403, 404, 409, 412, 422))
+async def delete_checkpoint(
+    namespace: Namespace, ref: CheckpointRef, caller: TheCaller, parts: TheParts, conditions: IfMatch
+) -> None:
     """Delete a checkpoint, its object and its row."""
-    found, seen = await _of(parts, caller, namespace, ref, "delete")
+    found, seen = await finding.checkpoint(parts, caller, ref, "delete", namespace=namespace)
+    conditions.require(_tag(found))
     await parts.checkpoints.delete(seen, found.id)
-
-
-async def _of(
-    parts: Parts, caller: Caller, namespace: str, ref: str, verb: str
-) -> tuple[Summary, Mapping[str, str]]:  # fmt: skip
-    return await finding.checkpoint(parts, caller, ref, verb, namespace=namespace)

@@ -34,7 +34,7 @@ from cairn.api.endpoints.common import (
     detail,
     execution,
 )
-from cairn.api.etags import ThePreconditions, etag
+from cairn.api.etags import IfMatch, IfNoneMatch, etag
 from cairn.api.keys import RequestKey, TheKey
 from cairn.api.models import Asked, Told
 from cairn.api.parts import Parts, TheCaller, TheParts
@@ -127,12 +127,12 @@ async def _namespaces(parts: Parts, caller: Caller, namespace: str | None) -> li
 
 @router.get(OF_EXECUTION, responses=answers(403, 404, 422, more={304: {"description": "You have it already."}}))
 async def get_execution(
-    namespace: Namespace, name: Name, caller: TheCaller, parts: TheParts, conditions: ThePreconditions,
+    namespace: Namespace, name: Name, caller: TheCaller, parts: TheParts, conditions: IfNoneMatch,
     response: Response,
 ) -> ExecutionDetail:  # fmt: skip
     """An execution, whole."""
     body = await parts.executions.get(await allowed(parts, caller, "get", namespace, name))
-    tag = etag(body["metadata"]["resourceVersion"], weak=True)
+    tag = etag(body["metadata"]["resourceVersion"])
     if (unchanged := conditions.not_modified(tag)) is not None:
         return unchanged  # type: ignore[return-value]  # FastAPI passes a response on as it is
     response.headers["ETag"] = tag
@@ -176,10 +176,15 @@ def metadata(namespace: str, name: str, key: RequestKey) -> dict[str, Any]:
     return {"namespace": namespace, "name": name, "annotations": {names.ANNOTATION_REQUEST: key.digest}}
 
 
-@router.delete(OF_EXECUTION, status_code=204, responses=answers(403, 404, 409, 422))
-async def delete_execution(namespace: Namespace, name: Name, caller: TheCaller, parts: TheParts) -> None:
+@router.delete(OF_EXECUTION, status_code=204, responses=answers(403, 404, 409, 412, 422))
+async def delete_execution(
+    namespace: Namespace, name: Name, caller: TheCaller, parts: TheParts, conditions: IfMatch
+) -> None:
     """Delete an execution with what it owns. Its checkpoints stay, as its `deletionPolicy` says."""
-    await parts.executions.delete(await allowed(parts, caller, "delete", namespace, name))
+    ref = await allowed(parts, caller, "delete", namespace, name)
+    version = (await parts.executions.get(ref))["metadata"]["resourceVersion"]
+    conditions.require(etag(version))
+    await parts.executions.delete(ref, version if conditions.conditional else "")
 
 
 # --- Watch -----------------------------------------------------------------------------------------------------------
