@@ -174,6 +174,18 @@ def tenant(fake_cluster: Cluster, service: Service) -> Iterator[Kube]:
     yield from namespace_in(fake_cluster, "api")
 
 
+@pytest.fixture(scope="module")
+def shared_tenant(fake_cluster: Cluster, service: Service) -> Iterator[Kube]:
+    """One for all tests of a module."""
+    yield from namespace_in(fake_cluster, "api")
+
+
+@pytest.fixture(scope="module")
+def other_tenant(fake_cluster: Cluster, service: Service) -> Iterator[Kube]:
+    """Another one."""
+    yield from namespace_in(fake_cluster, "api")
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
     """A failing test shows the ends of the operators' logs."""

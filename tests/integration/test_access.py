@@ -21,6 +21,7 @@ from conftest import namespace_in
 from support.api_process import ApiProcess
 from support.kube import Kube
 from support.rest import client, parts
+from support.service import cluster_role, documented_role
 from support.users import User, kubeconfig_for, older
 
 pytestmark = pytest.mark.cluster
@@ -157,11 +158,11 @@ async def test_an_account_that_may_not_review_says_so(
 @pytest.fixture
 def server(other: Kube) -> Iterator[User]:
     """The account of an API: it has the documented rights, and no others."""
-    user = User.new(other, "server")
-    reviews, namespaces = user.may_review(), user.may_everywhere("list", "namespaces")
-    yield user
-    other.kubectl("delete", "clusterrolebinding", reviews)
-    other.kubectl("delete", "clusterrole,clusterrolebinding", namespaces)
+    user, rules = User.new(other, "server"), documented_role("api.md")["rules"]
+    with cluster_role(other, f"server-{other.namespace}", rules) as role:
+        user.bind(role, role, known=("list", "namespaces"))
+        yield user
+        other.kubectl("delete", "clusterrolebinding", role)
 
 
 async def test_the_documented_rights_are_enough(

@@ -12,7 +12,6 @@ import httpx
 import pytest
 
 from cluster import Cluster
-from conftest import namespace_in
 from support.access_matrix import CASES, JOBS, Case
 from support.jobs import hanging, job
 from support.kube import Kube, until
@@ -66,9 +65,8 @@ class World:
 
 
 @pytest.fixture(scope="module")
-def world(service: Service, fake_cluster: Cluster) -> Iterator[World]:
-    spaces = [namespace_in(fake_cluster, "api") for _ in range(2)]
-    mine, theirs = map(next, spaces)
+def world(service: Service, fake_cluster: Cluster, shared_tenant: Kube, other_tenant: Kube) -> Iterator[World]:
+    mine, theirs = shared_tenant, other_tenant
     uid = mine.run("train", job("a"), hanging("b", "a"), checkpoint={"triggers": ["manual"]})["metadata"]["uid"]
     mine.wait_job("train", "a", state="Completed")
     token = {"editor": service.editor(mine), "stranger": service.editor(theirs)}
@@ -85,8 +83,6 @@ def world(service: Service, fake_cluster: Cluster) -> Iterator[World]:
     named = mine.list("ckpt")[0]["metadata"]["name"]
     yield World(service, mine, theirs, uid, saved, named, headers)
     mine.kubectl("delete", "clusterrolebinding", f"admin-{mine.namespace}")
-    for space in spaces:
-        next(space, None)
 
 
 def expected(user: str, case: Case) -> int:

@@ -13,8 +13,6 @@ from hypothesis import HealthCheck, settings
 from schemathesis.checks import CHECKS
 
 from cairn.api.app import create_app
-from cluster import Cluster
-from conftest import namespace_in
 from support.api_process import ApiProcess
 from support.door import Door
 from support.jobs import hanging, job
@@ -66,12 +64,10 @@ class Target:
 
 
 @pytest.fixture(scope="module")
-def target(service: Service, fake_cluster: Cluster) -> Iterator[Target]:
-    space = namespace_in(fake_cluster, "api")
-    there = Target(service, next(space))
+def target(service: Service, shared_tenant: Kube) -> Iterator[Target]:
+    there = Target(service, shared_tenant)
     yield there
     there.http.close()
-    next(space, None)
 
 
 @SCHEMA.parametrize()

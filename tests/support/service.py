@@ -91,7 +91,7 @@ def deployed(there: Cluster, database: str, logs: Path) -> Iterator[Service]:
         cluster_role(home, f"{run}-editor", EVERYTHING) as editor,
     ):
         account = User.new(home, "cairn-api")
-        account.bind(server, server)
+        account.bind(server, server, known=("list", "namespaces"))
         kubeconfig = kubeconfig_for(there, account.token("--duration=24h"), Path(directory))
         operator = OperatorProcess(there.kubeconfig, logs / f"{run}-operator.log", f"{run}-*", DATABASE_URL=database,
                                    CAIRN_SWEEP_SECONDS="2")  # fmt: skip

@@ -76,21 +76,14 @@ class User:
         """Give a right in all namespaces; the name of what gives it."""
         name = f"{self.kube.namespace}-{self.name}"
         self.kube.kubectl("create", "clusterrole", name, f"--verb={verb}", f"--resource={resource}")
-        self.bind(name, name)
-        self._can(self.kube, verb, resource, "--all-namespaces")
+        self.bind(name, name, known=(verb, resource))
         return name
 
-    def bind(self, role: str, name: str) -> None:
-        """Give it a ClusterRole in all namespaces."""
+    def bind(self, role: str, name: str, *, known: tuple[str, ...] = ()) -> None:
+        """Give it a ClusterRole in all namespaces; it holds on return if one of its rights is named."""
         self.kube.kubectl("create", "clusterrolebinding", name, f"--clusterrole={role}", self._account)
-
-    def may_review(self) -> str:
-        """Let it review tokens and access; the name of what gives it."""
-        name = f"{self.kube.namespace}-{self.name}-reviews"
-        self.bind("system:auth-delegator", name)
-        for resource in ("tokenreviews.authentication.k8s.io", "subjectaccessreviews.authorization.k8s.io"):
-            self._can(self.kube, "create", resource)
-        return name
+        if known:
+            self._can(self.kube, *known, "--all-namespaces")
 
 
 def kubeconfig_for(there: Cluster, token: str, directory: Path) -> Path:

@@ -132,7 +132,10 @@ class Access:
 
     async def uid_of(self, namespace: str) -> str | None:
         """The UID of a namespace, None if there is none; only for whoever has a right there."""
-        return (await self._namespaces.get(None, self._reviewer.namespaces)).get(namespace)
+        known = await self._namespaces.get(None, self._reviewer.namespaces)
+        if namespace in known:
+            return known[namespace]
+        return (await self._reviewer.namespaces()).get(namespace)  # it may be newer than what is remembered
 
     async def check(self) -> None:
         """Do nothing if the API server answers reviews. Raises Refused, Unavailable."""

@@ -197,3 +197,9 @@ async def test_at_the_first_error_the_other_namespaces_are_not_asked_about(
 
 async def test_the_uid_of_a_namespace(access: Access) -> None:
     assert (await access.uid_of("red"), await access.uid_of("none")) == ("uid-red", None)
+
+
+async def test_a_namespace_that_is_new_is_known_at_once(reviewer: FakeReviewer, access: Access) -> None:
+    assert await access.uid_of("green") is None
+    reviewer.uids["green"] = "uid-green"
+    assert await access.uid_of("green") == "uid-green"
