@@ -50,8 +50,9 @@ bench: setup  ## Measure, beside scripts that do the same without Cairn
 	$(PY) -m bench
 
 .PHONY: docs
-docs: setup  ## Generate the reference from the CRDs, and the pages of the command line
+docs: setup  ## Generate the reference from the CRDs, the OpenAPI document, the pages of the command line
 	$(PY) docs/generate_reference.py
+	$(PY) docs/generate_openapi.py
 	$(PY) docs/generate_cli.py
 
 .PHONY: pictures

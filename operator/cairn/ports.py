@@ -37,8 +37,8 @@ class Cluster(Protocol):
         """Write the pause in the spec on exactly that version, as the field manager of pauses. Raises Conflict."""
         ...
 
-    async def delete_execution(self, namespace: str, name: str, uid: str) -> None:
-        """Delete exactly that execution, and through the garbage collector what it owns."""
+    async def delete_execution(self, namespace: str, name: str, uid: str, resource_version: str = "") -> None:
+        """Delete exactly that execution, at that version if one is named; the garbage collector takes what it owns."""
         ...
 
     async def create(self, manifest: Body) -> Body:

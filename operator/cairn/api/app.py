@@ -62,13 +62,23 @@ def create_app(parts: Parts) -> FastAPI:
         yield
         parts.closing.set()
 
+    app = _routed(lifespan=lifespan, middleware=_surroundings(parts))
+    app.state.parts = parts
+    return app
+
+
+def document() -> dict[str, Any]:
+    """The OpenAPI document, as every application has it."""
+    return _routed().openapi()
+
+
+def _routed(**surroundings: Any) -> CairnApi:
     app = CairnApi(
         title="Cairn", version=version("cairn"), description=DESCRIPTION, docs_url=None, redoc_url=None,
-        lifespan=lifespan, middleware=_surroundings(parts), redirect_slashes=False,
-        exception_handlers={HTTPException: _passed_on, RequestValidationError: _passed_on},
+        redirect_slashes=False, exception_handlers={HTTPException: _passed_on, RequestValidationError: _passed_on},
         separate_input_output_schemas=False, generate_unique_id_function=lambda route: to_camel(route.name),
+        **surroundings,
     )  # fmt: skip
-    app.state.parts = parts
     app.include_router(health.router)
     for router in _ROUTERS:
         app.include_router(router)

@@ -50,16 +50,21 @@ def _opaque(tag: str) -> str:
     return tag.removeprefix("W/")
 
 
-async def preconditions(
+async def _read(
     if_none_match: Annotated[
         str, Header(alias="If-None-Match", description="Tags that the client has: 304 if it is one of them.")
     ] = "",
+) -> Preconditions:
+    return Preconditions(none_match=if_none_match)
+
+
+async def _written(
     if_match: Annotated[
         str, Header(alias="If-Match", description="The tag that the client has seen: 412 if it is another now.")
     ] = "",
 ) -> Preconditions:
-    """The preconditions of a request."""
-    return Preconditions(if_none_match, if_match)
+    return Preconditions(match=if_match)
 
 
-ThePreconditions = Annotated[Preconditions, Depends(preconditions)]
+IfNoneMatch = Annotated[Preconditions, Depends(_read)]
+IfMatch = Annotated[Preconditions, Depends(_written)]

@@ -9,6 +9,9 @@ Rules:
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from cairn import names
 from cairn.api.parts import Parts
 from cairn.app.control.checkpoints import Tenants
@@ -72,15 +75,28 @@ async def checkpoint(
         return found, {found.namespace: seen[found.namespace]}
     here = namespace or _here(parts)
     await parts.access.require(caller, verb, names.CHECKPOINTS, here)
-    there = await parts.checkpoints.newest({here: seen[here]} if here in seen else {})
-    raise NotFound(f"there is no checkpoint {ref} in namespace {here}; {listed(there)}")
+    raise NotFound(f"there is no checkpoint {ref} in namespace {here}; {await choice(parts, caller, here)}")
 
 
-def listed(there: list[Checkpoint]) -> str:
-    """What there is to choose from, and how more of it comes to be."""
-    known = "; ".join(f"{one.id} ({one.name}, of {one.execution})" for one in there)
+async def choice(parts: Parts, caller: Caller, namespace: str, execution: str | None = None) -> str:
+    """What there is to choose from, if the caller may list it, and how more of it comes to be."""
     taken = "POST /api/training/dag/checkpoint takes one, and so does creating a Checkpoint object"
+    uid = await parts.access.uid_of(namespace)
+    if uid is None or not await parts.access.allowed(caller, Attributes("list", names.CHECKPOINTS, namespace)):
+        return taken
+    there = await parts.checkpoints.newest({namespace: uid}, execution)
+    known = "; ".join(f"{one.id} ({one.name}, of {one.execution})" for one in there)
     return f"the newest there are: {known}; {taken}" if known else f"there are none yet; {taken}"
+
+
+async def foreign_source(parts: Parts, caller: Caller, namespace: str, source: Mapping[str, Any]) -> None:
+    """Do nothing if the caller may read the checkpoint that a `restoreFrom` names in another namespace.
+
+    The admission policy for this asks whoever writes the execution, which is the account of the API. Raises Forbidden.
+    """
+    where, name = source.get("namespace") or namespace, source.get("checkpointName") or ""
+    if where != namespace:
+        await parts.access.require(caller, "get" if name else "list", names.CHECKPOINTS, where, name)
 
 
 def _here(parts: Parts) -> str:

@@ -41,6 +41,11 @@ def execution_ref(text: str, namespace: str, field: str = "executionId") -> Exec
     return ref
 
 
+def is_name(text: str) -> bool:
+    """Whether it can be the name of an object."""
+    return bool(_NAME.fullmatch(text))
+
+
 def is_checkpoint_id(text: str) -> bool:
     """Whether it is the id of a checkpoint; a name of an object holds no underscore."""
     return bool(_CHECKPOINT_ID.fullmatch(text))

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from cairn.api.app import create_app
 from cairn.api.cursors import decode_cursor, encode_cursor
-from cairn.api.etags import Preconditions, ThePreconditions, etag
+from cairn.api.etags import IfMatch, Preconditions, etag
 from cairn.api.keys import RequestKey, TheKey
 from cairn.api.routes import answers, router
 from cairn.core import asking
@@ -34,7 +34,7 @@ async def put_key(name: str, key: TheKey) -> dict[str, str]:
 
 
 @probe.get("/tags", responses=answers(412, 422))
-async def get_tag(given: ThePreconditions) -> dict[str, bool]:
+async def get_tag(given: IfMatch) -> dict[str, bool]:
     given.require(etag("7"))
     return {"conditional": given.conditional}
 

@@ -84,9 +84,10 @@ class FakeCluster:
             raise Conflict("the object has been modified", status=409)
         self.edit(name, **spec)
 
-    async def delete_execution(self, namespace: str, name: str, uid: str) -> None:
+    async def delete_execution(self, namespace: str, name: str, uid: str, resource_version: str = "") -> None:
         self._call("delete_execution", name)
-        if self._execution(name)["metadata"]["uid"] != uid:
+        meta = self._execution(name)["metadata"]
+        if meta["uid"] != uid or resource_version not in ("", meta["resourceVersion"]):
             raise Conflict("the UID in the precondition does not match", status=409)
         del self.executions[name]
 

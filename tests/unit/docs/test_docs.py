@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -136,6 +137,14 @@ def test_the_settings_are_documented_with_their_defaults() -> None:
 
 def _default(value: object) -> object:
     return ",".join(value) or "none" if isinstance(value, tuple) else "none" if value is None else value
+
+
+def test_the_openapi_document_is_current() -> None:
+    spec = importlib.util.spec_from_file_location("generate_openapi", ROOT / "docs" / "generate_openapi.py")
+    assert spec is not None and spec.loader is not None
+    generator = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(generator)
+    assert (ROOT / "docs" / "openapi.json").read_text(encoding="utf-8") == generator.render(), "run `make docs`"
 
 
 def test_the_picture_is_well_formed() -> None:

@@ -9,6 +9,7 @@ Errors are translated here, by `Status` alone: response bodies may carry payload
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import AsyncIterator, Mapping
 from typing import Any
 from urllib.parse import urlencode
@@ -24,6 +25,7 @@ Body = dict[str, Any]
 REQUEST_TIMEOUT = 15.0  # seconds
 STREAM_TIMEOUT = 300.0
 _PAGE = "250"  # objects of a list at once
+_PATH = re.compile(r"(/[A-Za-z0-9][A-Za-z0-9._:-]*)+")  # a name may lead nowhere else: no `..`, no query, no escapes
 _MERGE_PATCH = "application/merge-patch+json"
 _APPLY_PATCH = "application/apply-patch+yaml"  # JSON is YAML
 # Asking for the metadata alone keeps a large object from being sent back after each write.
@@ -161,6 +163,8 @@ class Api:
         self, method: str, path: str, query: Mapping[str, str], body: Body | None, *,
         content_type: str = "application/json", accept: str, timeout: float = REQUEST_TIMEOUT,
     ) -> aiohttp.ClientResponse:  # fmt: skip
+        if not _PATH.fullmatch(path):
+            raise Rejected("a name holds what no name may hold", status=422)
         headers = {"Content-Type": content_type, "Accept": accept}
         await self._client.update_params_for_auth(headers, [], ["BearerToken"], path, method, body)
         url = self._client.configuration.host + path + (f"?{urlencode(query)}" if query else "")

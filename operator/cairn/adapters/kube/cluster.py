@@ -54,8 +54,8 @@ class KubeCluster:
         body: Body = {"metadata": {"resourceVersion": resource_version}, "spec": spec}
         await self._api.patch(execution_path(namespace, name), body, fieldManager=names.PAUSE_MANAGER)
 
-    async def delete_execution(self, namespace: str, name: str, uid: str) -> None:
-        await self._api.delete(execution_path(namespace, name), uid=uid)
+    async def delete_execution(self, namespace: str, name: str, uid: str, resource_version: str = "") -> None:
+        await self._api.delete(execution_path(namespace, name), uid=uid, resource_version=resource_version)
 
     async def create(self, manifest: Body) -> Body:
         path = PATHS[manifest["kind"]].format(manifest["metadata"]["namespace"])

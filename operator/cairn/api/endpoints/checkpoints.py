@@ -10,23 +10,27 @@ from typing import Annotated, Any
 
 from fastapi import Query as Parameter
 from fastapi import Response
-from pydantic import AwareDatetime, Field, StrictBool
+from pydantic import Field, StrictBool
 
 from cairn import names
 from cairn.api import finding
 from cairn.api.cursors import decode_cursor, encode_cursor
 from cairn.api.endpoints.common import (
+    NAME,
     OF_EXECUTION,
     OF_NAMESPACE,
     PREFIX,
+    REF,
+    UID,
     CheckpointRef,
     Cursor,
     FreeForm,
+    Moment,
     Name,
     Namespace,
 )
 from cairn.api.endpoints.training import Metadata, row_of
-from cairn.api.etags import ThePreconditions, etag
+from cairn.api.etags import IfMatch, IfNoneMatch, etag
 from cairn.api.keys import TheKey
 from cairn.api.models import Asked, Told
 from cairn.api.parts import Parts, TheCaller, TheParts
@@ -39,13 +43,12 @@ from cairn.core.checkpoint.state import Checkpoint as Summary
 from cairn.core.checkpoint.state import Trigger
 from cairn.core.refs import ExecutionRef
 from cairn.errors import InvalidSpec, NotFound, Violation
-from cairn.ports import Caller, Query
+from cairn.ports import Query
 
 router = new_router(PREFIX, "checkpoints")
 
 _LIST = "checkpoints"
 OF_CHECKPOINT = OF_NAMESPACE + "/checkpoints/{ref}"
-_REF_LIMIT = 253
 
 
 class Parent(Told):
@@ -96,11 +99,11 @@ def told(found: Summary) -> Checkpoint:
 class ListAsked(Asked):
     """Which checkpoints, and which page of them."""
 
-    execution: Annotated[str | None, Field(max_length=253, description="The name of an execution.")] = None
-    execution_id: Annotated[str | None, Field(max_length=63, description="The UID of an execution.")] = None
+    execution: Annotated[str | None, Field(pattern=NAME, description="The name of an execution.")] = None
+    execution_id: Annotated[str | None, Field(pattern=UID, description="The UID of an execution.")] = None
     trigger: Trigger | None = None
-    since: Annotated[AwareDatetime | None, Field(description="Taken then or later.")] = None
-    until: Annotated[AwareDatetime | None, Field(description="Taken before.")] = None
+    since: Annotated[Moment | None, Field(description="Taken then or later.")] = None
+    until: Annotated[Moment | None, Field(description="Taken before.")] = None
     limit: Annotated[int, Field(ge=1, le=1000)] = 50
     cursor: Cursor = None
 
@@ -159,7 +162,7 @@ class Stats(Told):
 class StatsAsked(Asked):
     """Of which execution; by default of all."""
 
-    execution: Annotated[str | None, Field(max_length=253, description="The name of an execution that exists.")] = None
+    execution: Annotated[str | None, Field(pattern=NAME, description="The name of an execution that exists.")] = None
 
 
 @router.get(OF_NAMESPACE + "/checkpoints/stats", responses=answers(403, 404, 422))
@@ -187,7 +190,7 @@ async def count_checkpoints(
 class CheckpointAsked(Asked):
     """A checkpoint to be taken now."""
 
-    execution: Annotated[str, Field(min_length=1, max_length=253, description="The name of an execution.")]
+    execution: Annotated[str, Field(pattern=NAME, description="The name of an execution.")]
     name: Annotated[str, Field(max_length=253, description="What it is called.")] = ""
     metadata: Metadata = Field(default_factory=dict)
     pinned: Annotated[StrictBool, Field(description="Whether retention leaves it alone.")] = False
@@ -216,9 +219,9 @@ async def take_checkpoint(
 class DiffAsked(Asked):
     """What to compare: two checkpoints, or one and an execution as it is now."""
 
-    from_: Annotated[str, Field(alias="from", min_length=1, max_length=_REF_LIMIT, description="A checkpoint.")]
-    to: Annotated[str | None, Field(min_length=1, max_length=_REF_LIMIT, description="Another one.")] = None
-    now: Annotated[str | None, Field(min_length=1, max_length=253, description="The name of an execution.")] = None
+    from_: Annotated[str, Field(alias="from", pattern=REF, description="A checkpoint.")]
+    to: Annotated[str | None, Field(pattern=REF, description="Another one.")] = None
+    now: Annotated[str | None, Field(pattern=NAME, description="The name of an execution.")] = None
 
 
 @router.get(OF_NAMESPACE + "/checkpoints/diff", responses=answers(403, 404, 409, 422))
@@ -250,16 +253,21 @@ async def verify_checkpoints(namespace: Namespace, name: Name, caller: TheCaller
     OF_CHECKPOINT, responses=answers(403, 404, 422, more={304: {"description": "You have it already."}})
 )
 async def get_checkpoint(
-    namespace: Namespace, ref: CheckpointRef, caller: TheCaller, parts: TheParts, conditions: ThePreconditions,
+    namespace: Namespace, ref: CheckpointRef, caller: TheCaller, parts: TheParts, conditions: IfNoneMatch,
     response: Response,
 ) -> Checkpoint:  # fmt: skip
     """A checkpoint, without what it holds."""
     found, _ = await finding.checkpoint(parts, caller, ref, "get", namespace=namespace)
-    tag = etag(f"{found.digest}-{found.pinned:d}", weak=True)
+    tag = _tag(found)
     if (unchanged := conditions.not_modified(tag)) is not None:
         return unchanged  # type: ignore[return-value]  # FastAPI passes a response on as it is
     response.headers["ETag"] = tag
     return told(found)
+
+
+def _tag(found: Summary) -> str:
+    """All of a checkpoint stays as it is, but for the pin."""
+    return etag(f"{found.digest}-{found.pinned:d}")
 
 
 class State(Told):
@@ -288,24 +296,22 @@ class PinAsked(Asked):
     pinned: Annotated[StrictBool, Field(description="Whether retention leaves it alone.")]
 
 
-@router.patch(OF_CHECKPOINT, responses=answers(403, 404, 409, *BODY))
+@router.patch(OF_CHECKPOINT, responses=answers(403, 404, 409, 412, *BODY))
 async def pin_checkpoint(
-    namespace: Namespace, ref: CheckpointRef, asked: PinAsked, caller: TheCaller, parts: TheParts
+    namespace: Namespace, ref: CheckpointRef, asked: PinAsked, caller: TheCaller, parts: TheParts, conditions: IfMatch
 ) -> Checkpoint:
     """Pin a checkpoint, or unpin it."""
-    found, seen = await _of(parts, caller, namespace, ref, "patch")
+    found, seen = await finding.checkpoint(parts, caller, ref, "patch", namespace=namespace)
+    conditions.require(_tag(found))
     await parts.checkpoints.pin(seen, found.id, asked.pinned)
     return told(replace(found, pinned=asked.pinned))
 
 
-@router.delete(OF_CHECKPOINT, status_code=204, responses=answers(403, 404, 409, 422))
-async def delete_checkpoint(namespace: Namespace, ref: CheckpointRef, caller: TheCaller, parts: TheParts) -> None:
+@router.delete(OF_CHECKPOINT, status_code=204, responses=answers(403, 404, 409, 412, 422))
+async def delete_checkpoint(
+    namespace: Namespace, ref: CheckpointRef, caller: TheCaller, parts: TheParts, conditions: IfMatch
+) -> None:
     """Delete a checkpoint, its object and its row."""
-    found, seen = await _of(parts, caller, namespace, ref, "delete")
+    found, seen = await finding.checkpoint(parts, caller, ref, "delete", namespace=namespace)
+    conditions.require(_tag(found))
     await parts.checkpoints.delete(seen, found.id)
-
-
-async def _of(
-    parts: Parts, caller: Caller, namespace: str, ref: str, verb: str
-) -> tuple[Summary, Mapping[str, str]]:  # fmt: skip
-    return await finding.checkpoint(parts, caller, ref, verb, namespace=namespace)

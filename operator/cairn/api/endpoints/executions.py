@@ -10,12 +10,14 @@ from fastapi import Query as Parameter
 from fastapi import Response
 from fastapi.responses import StreamingResponse
 from fastapi.sse import KEEPALIVE_COMMENT, format_sse_event
-from pydantic import AwareDatetime, Field, StrictBool
+from pydantic import Field, StrictBool
 
 from cairn import names
+from cairn.api import finding
 from cairn.api.cursors import decode_cursor, encode_cursor
 from cairn.api.endpoints.common import (
     JOB,
+    NAMESPACE,
     OF_EXECUTION,
     OF_NAMESPACE,
     PREFIX,
@@ -24,6 +26,7 @@ from cairn.api.endpoints.common import (
     ExecutionDetail,
     FreeForm,
     JobIds,
+    Moment,
     Name,
     Namespace,
     NewName,
@@ -31,7 +34,7 @@ from cairn.api.endpoints.common import (
     detail,
     execution,
 )
-from cairn.api.etags import ThePreconditions, etag
+from cairn.api.etags import IfMatch, IfNoneMatch, etag
 from cairn.api.keys import RequestKey, TheKey
 from cairn.api.models import Asked, Told
 from cairn.api.parts import Parts, TheCaller, TheParts
@@ -72,8 +75,10 @@ async def allowed(parts: Parts, caller: Caller, verb: str, namespace: str, name:
 class ListAsked(Asked):
     """Which executions, and which page of them."""
 
-    namespace: Annotated[str | None, Field(max_length=63, description="By default all that you may see.")] = None
-    label_selector: Annotated[str, Field(max_length=1024, description="As in kubectl: team=ml,env!=dev.")] = ""
+    namespace: Annotated[str | None, Field(pattern=NAMESPACE, description="By default all that you may see.")] = None
+    label_selector: Annotated[
+        str, Field(max_length=1024, pattern="^[ -~]*$", description="As in kubectl: team=ml,env!=dev.")
+    ] = ""
     phase: Phase | None = None
     limit: Annotated[int, Field(ge=1, le=500, description="At most; a page may hold fewer, and not be the last.")] = 50
     cursor: Cursor = None
@@ -122,12 +127,12 @@ async def _namespaces(parts: Parts, caller: Caller, namespace: str | None) -> li
 
 @router.get(OF_EXECUTION, responses=answers(403, 404, 422, more={304: {"description": "You have it already."}}))
 async def get_execution(
-    namespace: Namespace, name: Name, caller: TheCaller, parts: TheParts, conditions: ThePreconditions,
+    namespace: Namespace, name: Name, caller: TheCaller, parts: TheParts, conditions: IfNoneMatch,
     response: Response,
 ) -> ExecutionDetail:  # fmt: skip
     """An execution, whole."""
     body = await parts.executions.get(await allowed(parts, caller, "get", namespace, name))
-    tag = etag(body["metadata"]["resourceVersion"], weak=True)
+    tag = etag(body["metadata"]["resourceVersion"])
     if (unchanged := conditions.not_modified(tag)) is not None:
         return unchanged  # type: ignore[return-value]  # FastAPI passes a response on as it is
     response.headers["ETag"] = tag
@@ -156,6 +161,7 @@ async def create_execution(
     """Create an execution; every violation of its spec is told at once."""
     await allowed(parts, caller, "create", namespace)
     parse(asked.spec)
+    await finding.foreign_source(parts, caller, namespace, asked.spec.get("restoreFrom") or {})
     meta = metadata(namespace, asked.name or run_name(key.value), key)
     meta |= {"labels": asked.labels, "annotations": asked.annotations | meta["annotations"]}
     body, created = await parts.executions.create({"metadata": meta, "spec": asked.spec})
@@ -170,10 +176,15 @@ def metadata(namespace: str, name: str, key: RequestKey) -> dict[str, Any]:
     return {"namespace": namespace, "name": name, "annotations": {names.ANNOTATION_REQUEST: key.digest}}
 
 
-@router.delete(OF_EXECUTION, status_code=204, responses=answers(403, 404, 409, 422))
-async def delete_execution(namespace: Namespace, name: Name, caller: TheCaller, parts: TheParts) -> None:
+@router.delete(OF_EXECUTION, status_code=204, responses=answers(403, 404, 409, 412, 422))
+async def delete_execution(
+    namespace: Namespace, name: Name, caller: TheCaller, parts: TheParts, conditions: IfMatch
+) -> None:
     """Delete an execution with what it owns. Its checkpoints stay, as its `deletionPolicy` says."""
-    await parts.executions.delete(await allowed(parts, caller, "delete", namespace, name))
+    ref = await allowed(parts, caller, "delete", namespace, name)
+    version = (await parts.executions.get(ref))["metadata"]["resourceVersion"]
+    conditions.require(etag(version))
+    await parts.executions.delete(ref, version if conditions.conditional else "")
 
 
 # --- Watch -----------------------------------------------------------------------------------------------------------
@@ -206,7 +217,7 @@ class PauseAsked(Asked):
 
     reason: Reason = ""
     mode: Annotated[PauseMode | None, Field(description="Drain lets what runs finish, Stop ends it.")] = None
-    until: Annotated[AwareDatetime | None, Field(description="When to resume by itself.")] = None
+    until: Annotated[Moment | None, Field(description="When to resume by itself.")] = None
     checkpoint: Annotated[StrictBool, Field(description="Whether the drained state is saved.")] = True
 
 

@@ -8,10 +8,14 @@ from fastapi import Response
 from pydantic import Field, StrictBool, model_validator
 
 from cairn import names
+from cairn.api import finding
 from cairn.api.endpoints.common import (
+    NAME,
+    NAMESPACE,
     OF_EXECUTION,
     OF_NAMESPACE,
     PREFIX,
+    REF,
     FreeForm,
     JobIds,
     Name,
@@ -37,10 +41,10 @@ class RestoreAsked(Asked):
     """From which checkpoint, and what is to run again; as in `spec.restoreFrom`."""
 
     checkpoint: Annotated[
-        str | None, Field(min_length=1, max_length=253, description="An id, or the name of an object.")
+        str | None, Field(pattern=REF, description="An id, or the name of an object.")
     ] = None
     latest_of: Annotated[
-        str | None, Field(min_length=1, max_length=253, description="The execution whose newest checkpoint is meant.")
+        str | None, Field(pattern=NAME, description="The execution whose newest checkpoint is meant.")
     ] = None
     rerun: Annotated[JobIds, Field(description="Jobs to run again although their results are there.")] = Field(
         default_factory=list
@@ -79,7 +83,7 @@ class ForkAsked(RestoreAsked):
 
     name: NewName = Field(None, description="By default one that the Idempotency-Key determines.")
     namespace: Annotated[
-        str | None, Field(max_length=63, description="That of the checkpoint, by default the fork's own.")
+        str | None, Field(pattern=NAMESPACE, description="That of the checkpoint, by default the fork's own.")
     ] = None
     spec: Annotated[
         FreeForm | None,
@@ -183,6 +187,7 @@ async def plan_fork(
 ) -> Plan:
     """What a fork would do. Nothing is created."""
     await parts.access.require(caller, "get", names.CHECKPOINTS, asked.namespace or namespace)
+    await finding.foreign_source(parts, caller, namespace, asked.asks())
     return _plan(await parts.restores.plan_fork(await _fork(parts, namespace, asked, key)))
 
 
@@ -193,6 +198,7 @@ async def fork_checkpoint(
     """Start a new execution from a checkpoint."""
     await allowed(parts, caller, "create", namespace)
     await parts.access.require(caller, "get", names.CHECKPOINTS, asked.namespace or namespace)
+    await finding.foreign_source(parts, caller, namespace, asked.asks())
     done = await parts.restores.fork(await _fork(parts, namespace, asked, key))
     response.headers["Location"] = f"{PREFIX}/namespaces/{namespace}/executions/{done.where.name}"
     return _told(done)

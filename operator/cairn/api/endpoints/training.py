@@ -158,16 +158,15 @@ async def resume(asked: ResumeAsked, caller: TheCaller, parts: TheParts, key: Th
         try:
             return _resumed(await parts.executions.resume(ref), None)
         except WrongState as error:
-            seen = await finding.tenants(parts, caller, "list", ref.namespace)
-            there = await parts.checkpoints.newest(seen, ref.name)
-            raise WrongState(f"{error}; {finding.listed(there)}", reason=error.reason) from error
+            choice = await finding.choice(parts, caller, ref.namespace, ref.name)
+            raise WrongState(f"{error}; {choice}", reason=error.reason) from error
     assert asked.checkpoint_id is not None
     found, _ = await finding.checkpoint(parts, caller, asked.checkpoint_id, "get")
     await parts.access.require(caller, "patch", names.EXECUTIONS, found.namespace, found.execution)
     await parts.access.require(caller, "create", names.EXECUTIONS, found.namespace)
     restored = await parts.checkpoints.resume(found, key.value, key.request_id)
     body = await parts.executions.get(ExecutionRef(restored.where.namespace, restored.where.name))
-    return _resumed(body, restored.kept)
+    return _resumed(body, restored.completed)
 
 
 def _resumed(body: Body, kept: int | None) -> ResumeTold:

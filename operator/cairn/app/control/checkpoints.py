@@ -19,7 +19,7 @@ from cairn.core import asking
 from cairn.core.checkpoint import objects
 from cairn.core.checkpoint.state import Checkpoint
 from cairn.core.naming import fork_name
-from cairn.core.refs import ExecutionRef, is_checkpoint_id
+from cairn.core.refs import ExecutionRef, is_checkpoint_id, is_name
 from cairn.errors import Gone, NotFound, StoreError, WrongState
 from cairn.ports import Body, Clock, Desk, Query, Rows
 
@@ -56,12 +56,12 @@ class Checkpoints:
             found = await self._desk.find_checkpoints(only, **{"status.checkpointId": ref})
             return next((body for body in found if body["metadata"]["namespace"] in tenants), None)
         try:
-            return await self._desk.get_checkpoint(only, ref) if only else None
+            return await self._desk.get_checkpoint(only, ref) if only and is_name(ref) else None
         except Gone:
             return None
 
     async def _row(self, tenants: Tenants, ref: str) -> Checkpoint | None:
-        if self._rows is None:
+        if self._rows is None or not (is_checkpoint_id(ref) or is_name(ref)):
             return None
         uids = list(tenants.values())
         if is_checkpoint_id(ref):

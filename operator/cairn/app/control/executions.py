@@ -197,10 +197,10 @@ class Executions:
             if view.shape is not None and job not in known:
                 raise NotFound(f"{view.key} has no job {job!r}{closest(job, known)}")
 
-    async def delete(self, ref: ExecutionRef) -> None:
-        """Delete it, and what it owns. Raises NotFound, and the errors of the API."""
+    async def delete(self, ref: ExecutionRef, version: str = "") -> None:
+        """Delete it, at that version if one is named, and what it owns. Raises NotFound, and the errors of the API."""
         where = Where.of(await self.get(ref))
-        await self._desk.delete_execution(where.namespace, where.name, where.uid)
+        await self._desk.delete_execution(where.namespace, where.name, where.uid, version)
 
     async def create(self, body: Mapping[str, Any]) -> tuple[Body, bool]:
         """Create an execution, given whole and named; as it is, and whether it was created now.

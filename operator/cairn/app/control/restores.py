@@ -25,10 +25,12 @@ from cairn.core.parse import parse
 from cairn.core.refs import ExecutionRef
 from cairn.core.restore import packs
 from cairn.core.restore.plan import Known, plan
-from cairn.core.restore.progress import Mode, Progress, RestorePlan, Step, from_wire
+from cairn.core.restore.progress import Mode, Progress, RestorePlan, Step, Verdict, from_wire
 from cairn.core.restore.source import Found
 from cairn.core.restore.source import NotFound as Missing
 from cairn.core.spec import Restore
+from cairn.core.status import JobState
+from cairn.core.times import known_time
 from cairn.errors import InvalidSpec, NotFound, Violation, WrongState
 from cairn.ports import Body, Clock, Desk, Rows
 
@@ -53,6 +55,7 @@ class Restored:
     where: Where
     kept: int  # jobs
     message: str
+    completed: int = 0  # of those that are kept, the ones that had completed; others may still run
     step: Step = Step.DONE
 
 
@@ -186,7 +189,7 @@ def _outcome(body: Body, *, request_id: str = "", generation: int = 0) -> Restor
             case Step.REFUSED:
                 raise WrongState(progress.message, reason=progress.reason)
             case Step.STOPPING | Step.DONE:
-                return Restored(Where.of(body), kept, progress.message, progress.step)
+                return Restored(Where.of(body), kept, progress.message, _completed(body, progress), progress.step)
             case _:
                 return None
     answer = asking.answer_to(body, request_id) if request_id else None
@@ -195,7 +198,18 @@ def _outcome(body: Body, *, request_id: str = "", generation: int = 0) -> Restor
     if answer["outcome"] != "Done":
         raise WrongState(answer.get("message", "it was refused"))
     restored = status.get("restoredFrom") or {}
-    return Restored(Where.of(body), restored.get("jobs", 0), answer.get("message", ""))
+    return Restored(Where.of(body), restored.get("jobs", 0), answer.get("message", ""), _completed(body))
+
+
+def _completed(body: Body, progress: Progress | None = None) -> int:
+    """How many jobs are kept as completed: as planned while a rewind stops what it does not keep, then as they are."""
+    if progress is not None and progress.step is Step.STOPPING and progress.plan is not None:
+        others = sum(j.verdict is Verdict.KEEP and j.reason != JobState.COMPLETED for j in progress.plan.jobs)
+        return progress.plan.kept - others
+    status = body["status"]
+    at = known_time((status.get("restoredFrom") or {}).get("at") or body["metadata"]["creationTimestamp"])
+    done = (job for job in status.get("jobs") or () if job["state"] == JobState.COMPLETED and job.get("finishedAt"))
+    return sum(known_time(job["finishedAt"]) <= at for job in done)
 
 
 def _unborn(body: Mapping[str, Any]) -> tuple[ExecutionView, Views]:
