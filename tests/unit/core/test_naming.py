@@ -19,6 +19,7 @@ from cairn.core.naming import (
     inputs_name,
     manual_name,
     pack_name,
+    run_name,
     slug,
     telling_name,
 )
@@ -164,6 +165,11 @@ def test_a_pack_is_named_by_whose_it_is_and_what_is_in_it() -> None:
     assert name.startswith("sample-restored-") and len(pack_name("x" * 253, "uid", "digest")) <= 63
     others = {pack_name("sample", "uid", "other"), pack_name("sample", "uid-2", "digest"), pack_name("b", "uid", "d")}
     assert len({name} | others) == 4
+
+
+def test_a_run_that_nobody_named_is_known_by_its_key() -> None:
+    assert run_name("key") == run_name("key") != run_name("other")
+    assert re.fullmatch(r"run-[0-9a-f]{10}", run_name("key"))
 
 
 def test_a_fork_that_nobody_named_is_known_by_its_key() -> None:
