@@ -53,14 +53,14 @@ SCENES = (
                              ' --reason "published by hand"')),
     Scene("verify", _cairn("verify nightly"), (_until("Finished"),)),
     Scene("retry", _cairn('retry nightly publish --reason "send it once more"')),
-    Scene("plan", _cairn("plan nightly CHECKPOINT --rerun train-small,publish"), (_until("Finished"),)),
-    Scene("rewind", _cairn("rewind nightly CHECKPOINT --rerun publish --yes"), (
-        "kubectl cairn hold nightly publish --release",
+    Scene("plan", _cairn("plan nightly CHECKPOINT --rerun train-small,publish"), (
+        "kubectl cairn hold nightly publish --release", _until("Finished"),
     )),
+    Scene("rewind", _cairn("rewind nightly CHECKPOINT --rerun publish --yes")),
     Scene("cancel", _cairn('cancel nightly --reason "the wrong data" --yes')),
     Scene("fork", _cairn("fork --latest-of nightly --name nightly-again --rerun publish"), (_until("Finished"),)),
     Scene("skip", _cairn('skip nightly-again publish --reason "not tonight"'), ("kubectl cairn pause nightly-again",)),
     Scene("extend", _cairn("extend nightly-again fetch --limit 2")),
-    Scene("export", _cairn("export CHECKPOINT --out build/checkpoint.yaml")),
+    Scene("export", _cairn("export CHECKPOINT --output build/checkpoint.yaml")),
     Scene("import", _cairn("import build/checkpoint.yaml --namespace archive"), ("kubectl create namespace archive",)),
 )  # fmt: skip
