@@ -341,9 +341,9 @@ def write(output: StrEnum, wire: Mapping[str, Any] | Sequence[Any], text: Callab
 
 
 def show(console: Console, made: RenderableType) -> None:
-    """Write something to standard output: in a terminal's colours and width; what is piped is plain, and not cut."""
+    """Write something to standard output, in colours if it is a terminal; nothing is cut, as kubectl cuts nothing."""
     if console.is_terminal:
-        console.print(made)
+        console.print(made, width=words.WIDE, crop=False)
     else:
         typer.echo(words.plain(made), nl=False)
 

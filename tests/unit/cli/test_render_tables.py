@@ -112,13 +112,13 @@ FAILED = checkpoint(phase="Failed", ready=("TooLarge", "no room"), stored=(False
 
 def test_checkpoints() -> None:
     assert rows(checkpoints_table([READY, FAILED, checkpoint()], NOW)) == [
-        "NAME   ID               LABEL          TRIGGER           EXECUTION   JOBS   STATE                 SIZE   "
+        "NAME   LABEL          TRIGGER           EXECUTION   JOBS   STATE                 SIZE   "
         "STORED       AGE",
-        "c1     checkpoint_1_x   before\\u001b   level-completed   run           12   running             2.3 KB   "
+        "c1     before\\u001b   level-completed   run           12   running             2.3 KB   "
         "yes          1m",
-        "c1                      before\\u001b   manual            run            0   Failed (TooLarge)      0 B   "
+        "c1     before\\u001b   manual            run            0   Failed (TooLarge)      0 B   "
         "NoDatabase   1h",
-        "c1                      before\\u001b   manual            run            0   Pending                0 B   "
+        "c1     before\\u001b   manual            run            0   Pending                0 B   "
         "no           1h",
     ]
 
@@ -126,8 +126,8 @@ def test_checkpoints() -> None:
 def test_checkpoints_with_more_columns() -> None:
     made = rows(checkpoints_table([READY, FAILED], NOW, wide=True, namespaces=True))
     assert made[0].startswith("NAMESPACE   NAME ")
-    assert made[0].endswith("AGE   PINNED   BY    PARENT")
-    assert made[1].startswith("ml ") and made[1].endswith("1m    yes      ada   checkpoint_0_x")
+    assert made[0].endswith("AGE   PINNED   BY    ID               PARENT")
+    assert made[1].startswith("ml ") and made[1].endswith("1m    yes      ada   checkpoint_1_x   checkpoint_0_x")
 
 
 @pytest.mark.parametrize(

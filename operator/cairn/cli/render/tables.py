@@ -102,9 +102,9 @@ def checkpoints_table(
     checkpoints: Iterable[CheckpointObject], now: datetime, *, wide: bool = False, namespaces: bool = False
 ) -> Table:
     """Checkpoints in the order given. STATE: what the execution was doing; STORED: whether the database has it."""
-    more = ("PINNED", "BY", "PARENT") if wide else ()
+    more = ("PINNED", "BY", "ID", "PARENT") if wide else ()
     where = ("NAMESPACE",) if namespaces else ()
-    made = table(*where, "NAME", "ID", "LABEL", "TRIGGER", "EXECUTION", "JOBS", "STATE", "SIZE", "STORED", "AGE", *more,
+    made = table(*where, "NAME", "LABEL", "TRIGGER", "EXECUTION", "JOBS", "STATE", "SIZE", "STORED", "AGE", *more,
                  right=_NUMBERS)  # fmt: skip
     for each in checkpoints:
         made.add_row(*([safe(each.namespace)] if namespaces else []), *_checkpoint(each, now), *_more(each, wide))
@@ -115,7 +115,7 @@ def _checkpoint(each: CheckpointObject, now: datetime) -> list[Text]:
     why_not = f" ({each.ready[0]})" if each.is_failed and each.ready[0] else ""
     held = safe(each.execution_status) if each.is_ready else word(each.phase).append_text(safe(why_not))
     return [
-        safe(each.name, "bold"), safe(each.id), safe(each.label), safe(each.trigger.value), safe(each.execution),
+        safe(each.name, "bold"), safe(each.label), safe(each.trigger.value), safe(each.execution),
         Text(str(each.job_count)), held, Text(size(each.size_bytes)),
         safe("yes" if each.is_stored else each.stored[1] or "no"), Text(age(each.taken_at or each.created_at, now)),
     ]  # fmt: skip
@@ -125,7 +125,8 @@ def _more(each: CheckpointObject, wide: bool) -> list[Text]:
     if not wide:
         return []
     return [
-        Text("yes" if each.pinned else ""), safe(each.created_by or ""), safe(each.parent.id if each.parent else "")
+        Text("yes" if each.pinned else ""), safe(each.created_by or ""), safe(each.id),
+        safe(each.parent.id if each.parent else ""),
     ]  # fmt: skip
 
 
