@@ -15,6 +15,7 @@ from cairn.app.control.restores import Planned
 from cairn.cli.files import read_execution
 from cairn.cli.render.plans import plan_table
 from cairn.cli.session import Session
+from cairn.cli.session import show as written
 from cairn.core.checkpoint.canonical import canonical, digest_of
 from cairn.core.checkpoint.changes import readable
 from cairn.core.refs import checkpoint_source
@@ -120,7 +121,7 @@ def show(console: Console, planned: Planned) -> None:
     origin = planned.found.origin
     named = f"{origin.name} ({origin.id})" if origin.name else origin.id
     _line(console, f"{planned.mode.value} from checkpoint {named} of {origin.namespace}/{origin.execution}")
-    console.print(plan_table(planned.plan))
+    written(console, plan_table(planned.plan))
     if planned.found.warning:
         _line(console, planned.found.warning)
 
