@@ -20,7 +20,7 @@ from rich.console import Console
 from rich.style import Style
 from rich.text import Text
 
-COLUMNS, LINES = 140, 46
+COLUMNS, LINES = 160, 46
 _COLOURS = {"brown": "yellow", "brightbrown": "bright_yellow"}
 
 
