@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
-import re
+from importlib import metadata
 from pathlib import Path
 
 import pytest
@@ -13,9 +13,11 @@ from typer.testing import CliRunner
 
 from cairn import config
 from cairn.cli.logging import JsonFormatter
-from cairn.cli.main import app
+from cairn.cli.main import VERBS, app
 from cairn.config import from_environment, home_of, variable
+from support.fake_desk import GOLDEN, golden
 
+CYCLE = "kind: DAGExecution\nspec: {jobs: [{id: a, image: i, dependsOn: [b]}, {id: b, image: i, dependsOn: [a]}]}"
 SAMPLES = Path(__file__).resolve().parents[3] / "manifests" / "samples"
 RUN = CliRunner()
 
@@ -83,15 +85,31 @@ def test_lint_for_programs(tmp_path: Path) -> None:
     assert RUN.invoke(app, ["lint", str(tmp_path / "none.yaml")]).exit_code == 2
 
 
+def test_what_is_told_of_a_file_is_told_whole() -> None:
+    done = RUN.invoke(app, ["lint", str(SAMPLES / "14-nightly.yaml"), "-"], input=CYCLE)
+    assert done.exit_code == 1
+    golden("lint", done.output)
+
+
 def test_version() -> None:
-    assert re.fullmatch(r"client: \d+\.\d+\.\d+\n", RUN.invoke(app, ["version"], env={"CAIRN_API_URL": ""}).output)
+    said = RUN.invoke(app, ["version"], env={"CAIRN_API_URL": ""}).output
+    golden("version", said.replace(metadata.version("cairn"), "VERSION"))
 
 
-def test_a_wrong_setting_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("CAIRN_WORKERS", "many")
-    done = RUN.invoke(app, ["operator"])
+@pytest.mark.parametrize(
+    ("verb", "setting"), [("operator", "CAIRN_WORKERS"), ("api", "CAIRN_API_PORT"), ("migrate", "DATABASE_URL")]
+)
+def test_a_wrong_setting_is_named(verb: str, setting: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(setting, "" if verb == "migrate" else "many")
+    done = RUN.invoke(app, [verb])
     assert done.exit_code == 2
-    assert "CAIRN_WORKERS: " in done.output
+    assert setting in done.output
+    golden(verb, done.output)
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_each_verb_has_something_that_it_is_held_to_word_for_word(verb: str) -> None:
+    assert list(GOLDEN.glob(f"{verb}.txt")) + list(GOLDEN.glob(f"{verb}-*.txt"))
 
 
 def test_no_cluster_is_one_line(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from cairn.cli.main import app
 from cairn.core.checkpoint import chain, diff
 from cairn.core.checkpoint.chain import Finding, Place, Problem, Report
 from support import kept
-from support.fake_desk import Cli, FakeDesk, Said
+from support.fake_desk import Cli, FakeDesk, Said, golden
 from support.rest_stub import Asked, Given, RestStub, problem
 from support.states import a_state
 
@@ -70,6 +70,7 @@ def damage(desk: FakeDesk, name: str) -> None:
 def test_the_objects_alone(desk: FakeDesk) -> None:
     said = Cli(desk).run("diff", "c0", "c1")
     assert (said.code, said.error) == (1, NOT_ASKED) and "  ~ epoch: 0 -> 1\n" in said.out
+    golden("diff", said.whole)
     assert Cli(desk).run("diff", "c0", "c0").code == 0
     assert json.loads(Cli(desk).run("diff", "c0", "c1", "-o", "json").out)["run"][0]["path"] == "epoch"
 
@@ -95,6 +96,7 @@ def test_verify_the_objects_alone(desk: FakeDesk) -> None:
     damage(desk, "c1")
     said = Cli(desk).run("verify", "default/train")
     assert said.code == 1 and said.out.startswith("PROBLEM WrongDigest in object of ")
+    golden("verify", said.whole)
 
 
 def test_verify_is_about_a_name(desk: FakeDesk) -> None:

@@ -177,6 +177,7 @@ def test_import_into_another_namespace(desk: FakeDesk, tmp_path: Path) -> None:
     said = Cli(target).run("import", str(file), "-n", "staging", "--name", "again")
     id = desk.objects["Checkpoint", "c1"]["status"]["checkpointId"]
     assert (said.code, said.out, said.error) == (0, f"checkpoint.cairn.dev/again imported: {id}\n", "")
+    golden("import", said.whole)
     body = target.objects["Checkpoint", "again"]
     assert (body["metadata"]["namespace"], body["status"]["state"], body["spec"]["pinned"]) == ("staging", state, True)
     assert objects.stored(body, "").checkpoint.execution == "train"

@@ -221,6 +221,7 @@ def test_logs_of_a_pod_byte_for_byte(desk: FakeDesk) -> None:
     said = Cli(desk).run("logs", "train", "fit", "-f")
     assert (said.code, said.out, said.error) == (0, "oné\n\x1b[2Jtwo\n", "")
     assert Cli(desk).run("logs", "train", "fit", "--tail", "1").out == "\x1b[2Jtwo\n"
+    golden("logs", said.whole)
 
 
 def test_logs_in_a_terminal_do_nothing_to_it(desk: FakeDesk, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -259,6 +260,7 @@ def test_no_logs(desk: FakeDesk, words: tuple[str, ...], code: int, says: str) -
 def test_outputs(desk: FakeDesk) -> None:
     said = Cli(desk).run("outputs", "train")
     assert (said.code, said.out) == (0, 'fetch: {"rows": 3, "note": "plain \\u001b[1m"}\n')
+    golden("outputs", said.whole)
     assert json.loads(Cli(desk).run("outputs", "train", "fetch").out) == json.loads(ROWS.text)
     assert yaml.safe_load(Cli(desk).run("outputs", "train", "-o", "yaml").out) == {"fetch": json.loads(ROWS.text)}
     assert json.loads(Cli(desk).run("outputs", "train", "fetch", "-o", "json").out)["rows"] == 3
