@@ -24,12 +24,17 @@ from cairn.client.changes import Change, changes
 from cairn.client.connection import Connection, in_time, plan_model, restore_asks
 from cairn.client.models import Checkpoint, DAGExecution, Plan, RequestStatus
 from cairn.core import asking
+from cairn.core import status as statuses
 from cairn.core.asking import Repair
+from cairn.core.drawing.model import draw
+from cairn.core.drawing.svg import svg
+from cairn.core.parse import parse
 from cairn.core.refs import ExecutionRef, is_checkpoint_id
 from cairn.core.restore.progress import UNDER_WAY
+from cairn.core.shape import Shape
 from cairn.core.spec import PauseMode, RequestType
 from cairn.core.status import JobState
-from cairn.errors import NotFound, WrongState
+from cairn.errors import InvalidSpec, NotFound, WrongState
 from cairn.ports import Body
 
 Saved = Checkpoint | str  # a checkpoint, its id, or the name of its object
@@ -42,7 +47,7 @@ class Execution:
         self._at = connection
         meta = body["metadata"]
         self._ref = ExecutionRef(meta["namespace"], meta["name"], meta["uid"])
-        self._seen = DAGExecution.from_body(body)
+        self._seen, self._body = DAGExecution.from_body(body), body
 
     @property
     def namespace(self) -> str:
@@ -69,6 +74,17 @@ class Execution:
 
     def __repr__(self) -> str:
         return f"<Execution {self}: {self._seen.status.phase or 'Pending'}, {self._seen.status.progress or '0/0'} jobs>"
+
+    def _repr_svg_(self) -> str | None:
+        """What a notebook shows: its jobs as they stood when it was last read; nothing where its spec has none."""
+        try:
+            spec = parse(self._body["spec"])
+        except InvalidSpec:
+            return None
+        if not spec.jobs:
+            return None  # they come from the checkpoint that it was forked from
+        status = statuses.from_wire(self._body.get("status") or {})
+        return svg(draw(spec, Shape(spec), status, name=self.name))
 
     # --- Reading
 
@@ -265,7 +281,7 @@ class Execution:
     def _take(self, body: Body) -> DAGExecution:
         if body["metadata"]["uid"] != self.uid:
             raise self._deleted(" meanwhile, and another one has its name")
-        self._seen = DAGExecution.from_body(body)
+        self._seen, self._body = DAGExecution.from_body(body), body
         return self._seen
 
     def _deleted(self, more: str = " meanwhile") -> NotFound:

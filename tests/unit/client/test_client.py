@@ -43,6 +43,17 @@ def running(**status: Any) -> Body:
 DONE: Body = {"phase": "Succeeded", "jobs": [{"id": "a", "state": "Completed", "attempt": 1}], "progress": "1/1"}
 
 
+async def test_a_notebook_shows_its_graph(desk: FakeDesk, cairn: Client) -> None:
+    run = await cairn.get("train")
+    picture = run._repr_svg_()
+    assert picture is not None and picture.startswith("<svg") and "Running" in picture
+    desk.put({"metadata": {"name": "train"}, "spec": SPEC, "status": DONE})
+    await run.refresh()
+    assert "Completed" in (run._repr_svg_() or "")
+    desk.put({"metadata": {"name": "fork"}, "spec": {"restoreFrom": {"latestOf": "train"}}})
+    assert (await cairn.get("fork"))._repr_svg_() is None, "its jobs are in the checkpoint"
+
+
 @pytest.fixture
 def desk() -> FakeDesk:
     """Where the execution `train` runs."""
