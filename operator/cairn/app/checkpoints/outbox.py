@@ -201,6 +201,8 @@ class Outbox:
             stored = self._contents.get(seen.uid) or await read_object(self._cluster, seen, tenant)
             seen = await self.guard(seen)
             await rows.put(stored)
+            if seen.imported and await rows.graves([tenant], None, [seen.id]):
+                raise IdTaken("a checkpoint of that id was deleted here: the database does not take it back")
             metrics.ROWS_WRITTEN.inc()
         if seen.pinned != self._pinned.get(seen.uid, seen.is_stored and not seen.pinned):
             await rows.pin([tenant], seen.id, seen.pinned)

@@ -12,6 +12,7 @@ from cairn import names
 from cairn.app.checkpoints import keeper
 from cairn.core.checkpoint import objects
 from cairn.core.checkpoint.serializer import deserialize
+from cairn.core.checkpoint.state import Grave
 from cairn.core.checkpoint.trigger import Trigger
 from cairn.core.checkpointing import pause_checkpoint
 from cairn.errors import Conflict, Gone, IdTaken, NotMigrated, Refused, Rejected, StoreUnavailable, Unavailable
@@ -264,6 +265,18 @@ async def test_what_is_brought_in_is_left_to_whoever_fills_it() -> None:
     assert (bench.condition("c", "Ready"), bench.condition("c", "Stored")) == (("True", "Taken"), ("True", "Stored"))
     [row] = bench.rows.rows.values()
     assert row == objects.stored(bench.body("c"), TENANT)
+
+
+async def test_what_is_brought_in_again_after_its_delete_says_that_the_database_has_no_row_of_it() -> None:
+    bench = Bench()
+    await bench.bring_in("c")
+    bench.fill("c")
+    bench.hear()
+    id = bench.body("c")["status"]["checkpointId"]
+    await bench.rows.bury(Grave(id, TENANT, bench.uid, "d"))
+    await bench.look()
+    assert (bench.condition("c", "Ready"), bench.condition("c", "Stored")) == (("True", "Taken"), ("False", "IdTaken"))
+    assert not bench.rows.rows
 
 
 async def test_what_is_brought_in_and_never_filled_fails() -> None:
