@@ -1,4 +1,4 @@
-"""`kubectl cairn`, as kubectl finds it, with real containers: what only they have is their logs."""
+"""`kubectl cairn`, as kubectl finds it, and the REST API with real containers: what only they have is their logs."""
 
 from __future__ import annotations
 
@@ -10,10 +10,12 @@ from pathlib import Path
 
 import pytest
 
+from support.api_process import ApiProcess
 from support.kube import Kube, Object, Objects, until
 
 pytestmark = pytest.mark.e2e
 
+LOGS = Path(__file__).resolve().parents[2] / "build" / "logs"
 IMAGE = "localhost/cairn-busybox:dev"
 TALKS = "trap 'echo released; exit 0' TERM; echo line 1; while :; do sleep 0.2; done"
 
@@ -83,3 +85,21 @@ def test_a_run_is_followed_and_its_outputs_and_logs_read(plugin: Plugin, tmp_pat
     assert "brief/tell" in plugin.run("watch", "brief")
     assert json.loads(plugin.run("outputs", "brief", "count")) == {"lines": 4}
     assert plugin.run("logs", "brief", "tell") == "it was 4\n"
+
+
+def test_a_log_is_followed_through_the_rest_api(plugin: Plugin, real: Kube) -> None:
+    account = f"--serviceaccount={real.namespace}:default"
+    real.kubectl("create", "rolebinding", "reads", "--clusterrole=cluster-admin", account)
+    token = real.kubectl("create", "token", "default").stdout.strip()
+    api = ApiProcess(real.kubeconfig, LOGS / f"api-{real.namespace}.log").start()
+    path = f"/api/v1/namespaces/{real.namespace}/executions/talk/jobs/count/log"
+    try:
+        until(lambda: _runs(real), "its container runs")
+        with api.client(token) as client, client.stream("GET", path, params={"follow": "true"}) as answer:
+            assert answer.status_code == 200
+            lines = answer.iter_lines()
+            assert next(lines) == "line 1"
+            plugin.run("cancel", "talk", "--yes")
+            assert list(lines) == ["released"]
+    finally:
+        assert api.stop() == 0
