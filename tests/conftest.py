@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import os
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import hypothesis
@@ -141,7 +142,18 @@ def rows(request: pytest.FixtureRequest) -> Iterator[Rows]:
 
 
 @pytest.fixture(scope="session")
-def service(fake_cluster: Cluster, request: pytest.FixtureRequest) -> Iterator[Service]:
+def tenants() -> Iterator[ExitStack]:
+    """The namespaces that the service has served: they go once it is stopped.
+
+    Kopf waits for ever for an object that it has not listed yet when its namespace goes, and passes on no change of any
+    other meanwhile; this is about what the API answers, not about that.
+    """
+    with ExitStack() as stack:
+        yield stack
+
+
+@pytest.fixture(scope="session")
+def service(fake_cluster: Cluster, tenants: ExitStack, request: pytest.FixtureRequest) -> Iterator[Service]:
     """The REST API with just the documented rights, an operator, and their database: for all tests of a run."""
     given = os.environ.get("DATABASE_URL")
     server: PostgresServer | None = None if given else request.getfixturevalue("postgres")
@@ -159,7 +171,7 @@ def start_api(service: Service) -> Iterator[Callable[..., ApiProcess]]:
     started: list[ApiProcess] = []
 
     def begin(**settings: str) -> ApiProcess:
-        started.append(service.another(len(started), **settings))
+        started.append(service.another(next(_serial), **settings))
         _shown.append(started[-1].log)
         return started[-1].start()
 
@@ -169,21 +181,21 @@ def start_api(service: Service) -> Iterator[Callable[..., ApiProcess]]:
 
 
 @pytest.fixture
-def tenant(fake_cluster: Cluster, service: Service) -> Iterator[Kube]:
+def tenant(fake_cluster: Cluster, service: Service, tenants: ExitStack) -> Kube:
     """A namespace on fake nodes that the service serves."""
-    yield from namespace_in(fake_cluster, "api")
+    return tenants.enter_context(contextmanager(namespace_in)(fake_cluster, "api"))
 
 
 @pytest.fixture(scope="module")
-def shared_tenant(fake_cluster: Cluster, service: Service) -> Iterator[Kube]:
+def shared_tenant(fake_cluster: Cluster, service: Service, tenants: ExitStack) -> Kube:
     """One for all tests of a module."""
-    yield from namespace_in(fake_cluster, "api")
+    return tenants.enter_context(contextmanager(namespace_in)(fake_cluster, "api"))
 
 
 @pytest.fixture(scope="module")
-def other_tenant(fake_cluster: Cluster, service: Service) -> Iterator[Kube]:
+def other_tenant(fake_cluster: Cluster, service: Service, tenants: ExitStack) -> Kube:
     """Another one."""
-    yield from namespace_in(fake_cluster, "api")
+    return tenants.enter_context(contextmanager(namespace_in)(fake_cluster, "api"))
 
 
 @pytest.hookimpl(wrapper=True)
