@@ -42,7 +42,8 @@ how words go on; `pip install .` brings both. For the shell alone there is `cair
 | --- | --- |
 | `KUBECONFIG` | the clusters, as kubectl has it; `--context` and `-n` choose |
 | `CAIRN_API_URL` | the REST API, where what only the database knows is asked; unset: it is not, which is said |
-| `CAIRN_API_TOKEN`, `CAIRN_API_CA` | its bearer token, by default that of the kubeconfig's user; a file with its authority |
+| `CAIRN_API_TOKEN` | the token for it, by default that of the kubeconfig's user |
+| `CAIRN_API_CA` | a file with the authority of its certificate |
 
 Exit codes: 0, it is so or it was done; 1, it is not so, or was refused; 2, an error: a wrong word, no cluster, no
 right. `-o json` and `-o yaml` are for programs. What is piped has no colours.
