@@ -31,8 +31,8 @@ async def look(cluster: Cluster, body: Body) -> ExecutionView:
     return view
 
 
-async def eventually(read: Callable[[], Awaitable[T | None]], *, seconds: float) -> T | None:
-    """What `read` comes to, looked for again and again; None: nothing within so many seconds."""
+async def eventually(read: Callable[[], Awaitable[T | None]], *, seconds: float | None) -> T | None:
+    """What `read` comes to, looked for again and again; None: nothing within so many seconds, if any."""
     looks = 0
     try:
         async with asyncio.timeout(seconds):

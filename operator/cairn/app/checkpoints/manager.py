@@ -9,14 +9,13 @@ Rules:
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from cairn import names
 from cairn.app.checkpoints.lifetimes import retired
-from cairn.app.views import Views
+from cairn.app.looking import eventually, look
 from cairn.core.checkpoint import objects
 from cairn.core.checkpoint.objects import CheckpointObject
 from cairn.core.checkpoint.retention import Retired
@@ -25,8 +24,6 @@ from cairn.core.checkpoint.trigger import Trigger
 from cairn.core.naming import checkpoint_name
 from cairn.errors import AlreadyExists, CannotSave, KeyReused, StoreUnavailable
 from cairn.ports import CheckpointStore, Clock, Cluster, Page, Query, Stats
-
-_LOOKS = (0.02, 0.05, 0.1, 0.2, 0.5)  # seconds between looks at a new one; the last one repeats
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,16 +65,16 @@ async def settled(cluster: Cluster, namespace: str, name: str, *, seconds: float
 
     Raises CannotSave with the reason of the condition, TimeoutError, and the errors of the API.
     """
-    looks = 0
-    async with asyncio.timeout(seconds):
-        while True:
-            seen = objects.view(await cluster.get_checkpoint(namespace, name))
-            if seen.is_failed:
-                raise CannotSave(*seen.ready)
-            if seen.is_ready:
-                return seen
-            await asyncio.sleep(_LOOKS[min(looks, len(_LOOKS) - 1)])
-            looks += 1
+
+    async def read() -> CheckpointObject | None:
+        seen = objects.view(await cluster.get_checkpoint(namespace, name))
+        if seen.is_failed:
+            raise CannotSave(*seen.ready)
+        return seen if seen.is_ready else None
+
+    if (found := await eventually(read, seconds=seconds)) is None:
+        raise TimeoutError  # what was waited for, whoever waits says in their own words
+    return found
 
 
 class CheckpointManager:
@@ -138,11 +135,7 @@ async def due(
 
     Raises Gone if there is no such execution.
     """
-    views = Views()
-    body = await cluster.get_execution(namespace, execution)
-    views.see_execution(body)
-    view = views.execution(body["metadata"]["uid"])
-    assert view is not None
+    view = await look(cluster, await cluster.get_execution(namespace, execution))
     every = map(objects.view, await cluster.list_checkpoints(namespace))
     found = [c for c in every if c.execution_uid == view.key.uid and c.is_settled and not c.deleting]
     newest = max((c for c in found if c.is_ready), key=lambda c: c.id, default=None)
