@@ -213,7 +213,8 @@ BORROWED = Borrowed(("db", "s3"), ("robot",))
     "rights",
     [
         [("create", "pods", "red", "")],
-        [("get", "secrets", "red", "db"), ("get", "secrets", "red", "s3"), ("impersonate", "serviceaccounts", "", "robot")],
+        [("get", "secrets", "red", "db"), ("get", "secrets", "red", "s3"),
+         ("impersonate", "serviceaccounts", "", "robot")],
         [("get", "secrets", "red", ""), ("create", "serviceaccounts/token", "red", "robot")],
     ],
     ids=["who may create pods may use all", "each Secret, and being the account", "all Secrets, and its tokens"],

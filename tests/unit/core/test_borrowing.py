@@ -85,7 +85,8 @@ def test_what_is_no_secret_is_not_taken_for_one(job: dict[str, Any]) -> None:
     ],
 )  # fmt: skip
 def test_a_template_that_the_api_server_will_refuse_does_no_harm(spec: dict[str, Any]) -> None:
-    assert borrowed([replace(parse({"jobs": [{"id": "a", "image": "x"}]}).jobs[0], pod_template={"spec": spec})]) == Borrowed()
+    [job] = parse({"jobs": [{"id": "a", "image": "x"}]}).jobs
+    assert borrowed([replace(job, pod_template={"spec": spec})]) == Borrowed()
 
 
 def test_names_are_told_once_and_in_order() -> None:
