@@ -92,7 +92,8 @@ def _parser() -> argparse.ArgumentParser:
     logs.add_argument("--name", default="fake")
     logs.add_argument("part", nargs="?")
     build = command(_build, "build the programs that are not current, and start nothing")
-    build.add_argument("--nodes", choices=["fake", "real", "all"], default="all")
+    build.add_argument("--nodes", choices=["fake", "real", "all", *binaries.TOOLS], default="all", metavar="WHAT",
+                       help="fake, real, all, or the name of one program")  # fmt: skip
     image = command(_image, "build an image of images/ and import it into a real node")
     image.add_argument("image", metavar="IMAGE")
     image.add_argument("--name", default="real", help="the cluster")

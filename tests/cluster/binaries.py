@@ -39,6 +39,8 @@ _TOOLS = [
     Tool("kwok", "sigs.k8s.io/kwok/cmd/kwok", "kwok"),
     Tool("coredns", "github.com/coredns/coredns", "coredns"),
     Tool("kind", "sigs.k8s.io/kind", "kind"),
+    Tool("helm3", "helm.sh/helm/v3/cmd/helm", "helm3"),
+    Tool("helm4", "helm.sh/helm/v4/cmd/helm", "helm4"),
 ]
 TOOLS = {tool.name: tool for tool in _TOOLS}
 
@@ -84,6 +86,22 @@ def ldflags(tool: Tool) -> str:
         flags += "".join(f" -X {package}.{key}={value}" for key, value in values.items())
     if tool.module == "kwok":
         flags += f" -X sigs.k8s.io/kwok/pkg/consts.Version={required_version('kwok', 'sigs.k8s.io/kwok')}"
+    if tool.module in ("helm3", "helm4"):
+        flags += _helm_flags(tool)
+    return flags
+
+
+def _helm_flags(tool: Tool) -> str:
+    """Helm's version, and for Helm 3 the Kubernetes release that it takes a cluster for which it cannot ask to be.
+
+    Helm 4 finds out by itself which release its client is of; Helm 3 would say 1.20.
+    """
+    library = tool.package.removesuffix("/cmd/helm")
+    flags = f" -X {library}/internal/version.version={required_version(tool.module, library)}"
+    if tool.module == "helm3":
+        minor = required_version(tool.module, "k8s.io/client-go").split(".")[1]
+        for package in ("pkg/chartutil", "pkg/lint/rules"):
+            flags += f" -X {library}/{package}.k8sVersionMajor=1 -X {library}/{package}.k8sVersionMinor={minor}"
     return flags
 
 

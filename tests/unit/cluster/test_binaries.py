@@ -42,6 +42,14 @@ def test_the_server_knows_its_version() -> None:
     assert f"gitMajor=1 -X k8s.io/component-base/version.gitMinor={version.split('.')[1]}" in flags
 
 
+def test_helm_knows_its_version_and_that_of_its_kubernetes_libraries() -> None:
+    for tool, library in (("helm3", "helm.sh/helm/v3"), ("helm4", "helm.sh/helm/v4")):
+        version = binaries.required_version(tool, library)
+        assert f"-X {library}/internal/version.version={version}" in binaries.ldflags(TOOLS[tool])
+    minor = binaries.required_version("helm3", "k8s.io/client-go").split(".")[1]
+    assert f"chartutil.k8sVersionMinor={minor}" in binaries.ldflags(TOOLS["helm3"])
+
+
 def test_one_program_is_written_under_its_own_name(tmp_path: Path) -> None:
     command = binaries.build_command([TOOLS["etcd"]], tmp_path)
     assert command[command.index("-o") + 1] == str(tmp_path / "etcd")
