@@ -43,11 +43,12 @@ class Person:
         self.kube = kube
         self.name = name
 
-    def may(self, role: str, *rules: Object) -> None:
+    def may(self, role: str, *rules: Object, where: Kube | None = None) -> None:
         """Give rights in the namespace."""
-        meta = {"name": f"{role}-{self.name.rpartition(':')[2]}", "namespace": self.kube.namespace}
+        there = where or self.kube
+        meta = {"name": f"{role}-{self.name.rpartition(':')[2]}", "namespace": there.namespace}
         group = "rbac.authorization.k8s.io"
-        self.kube.apply(
+        there.apply(
             {"apiVersion": f"{group}/v1", "kind": "Role", "metadata": meta, "rules": list(rules)},
             {"apiVersion": f"{group}/v1", "kind": "RoleBinding", "metadata": meta,
              "roleRef": {"apiGroup": group, "kind": "Role", "name": meta["name"]},
@@ -77,7 +78,7 @@ def policed(fake_cluster: Cluster) -> Iterator[Kube]:
     """A namespace, the only one, under the policies: other tests of this run are none of their business."""
     kube = Kube(fake_cluster.bin / "kubectl", fake_cluster.kubeconfig, "policed")
     kube.kubectl("create", "namespace", kube.namespace)
-    policies = rendered("watch.namespaces={policed}")
+    policies = rendered("watch.namespaces={policed}", "policies.forkAcrossNamespaces=true")
     kube.apply(*policies)
     for name in (JANE, OPERATOR, API):
         Person(kube, name).may("everything", EVERYTHING, JOBS)
@@ -94,7 +95,9 @@ def in_force(kube: Kube) -> bool:
     jane = Person(kube, JANE)
     named = execution("probe", job(env=[env("probe")]))
     asked = execution("probe", job(), requests=[request("1", "probe")])
-    refused = [jane.creates(body) for body in (named, asked, result("probe"), attempt("probe"))]
+    elsewhere = execution("probe", job(), restoreFrom={"namespace": "elsewhere", "latestOf": "probe"})
+    bodies = (named, asked, elsewhere, result("probe"), attempt("probe"))
+    refused = [jane.creates(body) for body in bodies]
     return all("denied" in said for said in refused)
 
 
@@ -353,3 +356,26 @@ def test_the_largest_execution_is_judged_within_the_budget(jane: Person, kim: Pe
     for each in pods:
         del each["image"]
     assert not kim.creates(execution(f"{name}-p", *pods))
+
+
+# --- What an execution may start from
+
+
+def test_who_starts_from_another_namespace_may_read_there_and_could_run_its_jobs_here(
+    policed: Kube, jane: Person, kube: Kube, name: str
+) -> None:
+    source = {"namespace": kube.namespace, "checkpointName": "theirs"}
+    edited, as_it_is = execution(name, job(), restoreFrom=source), execution(f"{name}-a", restoreFrom=source)
+    del as_it_is["spec"]["jobs"]
+    assert "you may not read that checkpoint in namespace" in jane.creates(edited)
+    pat = Person(policed, "pat")
+    pat.may("everything", EVERYTHING)
+    one = {"resources": ["checkpoints"], "resourceNames": ["theirs"], "verbs": ["get"], "apiGroups": ["cairn.dev"]}
+    pat.may("one", one, where=kube)
+    until(lambda: not pat.creates(edited), "pat may read that checkpoint")
+    assert "list the jobs" in pat.creates(as_it_is)
+    latest = execution(f"{name}-b", job(), restoreFrom={"namespace": kube.namespace, "latestOf": "theirs"})
+    assert "ask for the right to list checkpoints there" in pat.creates(latest)
+    assert not jane.patches("dagx", name, {"spec": {"paused": True}})
+    pat.may("pods", {"apiGroups": [""], "resources": ["pods"], "verbs": ["create"]})
+    until(lambda: not pat.creates(as_it_is), "pat may create pods")

@@ -1,13 +1,13 @@
-{{/* Users that the policies know, as the API server calls them. */}}
+{{- /* Users that the policies know, as the API server calls them. */}}
 {{- define "cairn.policies.operator" -}}
-system:serviceaccount:{{ .Release.Namespace }}:{{ include "cairn.fullname" . }}-operator
+system:serviceaccount:{{ .Release.Namespace }}:{{ include "cairn.operator.account" . }}
 {{- end }}
 
 {{- define "cairn.policies.api" -}}
-system:serviceaccount:{{ .Release.Namespace }}:{{ include "cairn.fullname" . }}-api
+system:serviceaccount:{{ .Release.Namespace }}:{{ include "cairn.api.account" . }}
 {{- end }}
 
-{{/* The binding of a policy; where only some namespaces are watched, only these are under it: another Cairn may serve
+{{- /* The binding of a policy; where only some namespaces are watched, only these are under it: another Cairn may serve
      the others. Takes (list NAME ROOT). */}}
 {{- define "cairn.policies.binding" -}}
 {{- $name := index . 0 }}{{ $root := index . 1 -}}
