@@ -64,7 +64,7 @@ def _doctor(arguments: argparse.Namespace) -> None:
     for tool in binaries.tools_for(arguments.nodes):
         print(f"{tool}: {'current' if binaries.is_current(binaries.TOOLS[tool]) else 'to be built'}")
     if arguments.nodes != "fake":
-        wanted = (*packages.NODE, *packages.DEBIAN_IMAGES)
+        wanted = (*packages.NODE, *packages.DEBIAN_IMAGES, *packages.BUILD)
         installed = packages.ensure(wanted)
         print(f"packages: {'installed ' + ' '.join(installed) if installed else 'all there'}")
 
