@@ -101,7 +101,7 @@ def _assembled(image: Description) -> Path:
 
 
 def _built(image: Description, recipe: Recipe) -> Path:
-    commit = _commit(recipe.inputs)
+    commit = commit_of(recipe)
     complete = replace(recipe, arguments={**recipe.arguments, "COMMIT": commit})
     contents = (hashlib.sha256(path.read_bytes()).hexdigest() for path in recipe.inputs)
     names = (str(path.relative_to(recipe.dockerfile.parent)) for path in recipe.inputs)
@@ -124,9 +124,9 @@ def _import_base(builder: Builder, reference: str, base: dict[str, Any]) -> None
         builder.add(whole)
 
 
-def _commit(inputs: list[Path]) -> str:
-    """The newest commit that changed something of these files, marked if they are not as it left them."""
-    paths = [str(path) for path in inputs]
+def commit_of(recipe: Recipe) -> str:
+    """The newest commit that changed something of what an image is made of; marked if that is not as it left it."""
+    paths = [str(path) for path in recipe.inputs]
     newest, changed = _git("log", "-1", "--format=%H", "--", *paths), _git("status", "--porcelain", "--", *paths)
     return newest + ("-dirty" if changed else "") if newest else "unknown"
 
