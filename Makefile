@@ -4,6 +4,9 @@
 PYTHON ?= python3
 VENV := .venv
 PY := $(VENV)/bin/python
+COMPILE := $(VENV)/bin/pip-compile --quiet --generate-hashes --no-emit-options --no-emit-find-links --allow-unsafe \
+  --strip-extras
+POSTGRES_IMAGE := tests/cluster/images/cairn-postgres
 export PYTHONPATH := tests
 export PYTHONDONTWRITEBYTECODE := 1
 
@@ -61,9 +64,12 @@ pictures: setup  ## Record the pictures of the command line, on a cluster with a
 	$(PY) -m pictures
 
 .PHONY: lock
-lock: setup  ## Pin the dependencies anew
-	$(VENV)/bin/pip-compile --quiet --generate-hashes --no-emit-options --no-emit-find-links \
-	  --extra dev --allow-unsafe --strip-extras --output-file requirements.txt pyproject.toml
+lock: setup  ## Pin the dependencies anew: of everything, of the image, of the package's build
+	$(COMPILE) --extra dev --output-file requirements.txt pyproject.toml
+	$(COMPILE) --constraint requirements.txt --output-file requirements-image.txt pyproject.toml
+	$(COMPILE) --constraint requirements.txt --only-build-deps --build-deps-for wheel \
+	  --output-file requirements-build.txt pyproject.toml
+	$(COMPILE) --output-file $(POSTGRES_IMAGE)/requirements.txt $(POSTGRES_IMAGE)/requirements.in
 
 .PHONY: clean
 clean:  ## Stop clusters and remove build products

@@ -1,4 +1,4 @@
-"""The command line: `python -m cluster up|down|status|kubeconfig|logs|build|image|doctor`, with tests/ on the path."""
+"""The command line: `python -m cluster COMMAND`, with tests/ on the path."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import os
 import sys
 from collections.abc import Callable
 
-from cluster import binaries, images, local, packages, providers
+from cluster import binaries, images, local, packages, providers, volumes
 from cluster.errors import ClusterError
 from cluster.layout import Layout
 from cluster.state import State
@@ -59,12 +59,16 @@ def _image(arguments: argparse.Namespace) -> None:
     print(archive)
 
 
+def _renew(arguments: argparse.Namespace) -> None:
+    print("\n".join(volumes.renew(providers.find(arguments.name))) or "no volume has lost its claim")
+
+
 def _doctor(arguments: argparse.Namespace) -> None:
     print(f"provider: {providers.select(os.environ)}")
     for tool in binaries.tools_for(arguments.nodes):
         print(f"{tool}: {'current' if binaries.is_current(binaries.TOOLS[tool]) else 'to be built'}")
     if arguments.nodes != "fake":
-        wanted = (*packages.NODE, *packages.DEBIAN_IMAGES)
+        wanted = (*packages.NODE, *packages.DEBIAN_IMAGES, *packages.BUILD)
         installed = packages.ensure(wanted)
         print(f"packages: {'installed ' + ' '.join(installed) if installed else 'all there'}")
 
@@ -98,6 +102,8 @@ def _parser() -> argparse.ArgumentParser:
     image.add_argument("image", metavar="IMAGE")
     image.add_argument("--name", default="real", help="the cluster")
     image.add_argument("--only-build", action="store_true", help="leave the archive in build/images")
+    renew = command(_renew, "empty the volumes whose claims are gone, and offer them again")
+    renew.add_argument("--name", default="real", help="the cluster")
     doctor = command(_doctor, "say what is missing; for a real node, install missing packages")
     doctor.add_argument("--nodes", choices=["fake", "real"], default="fake")
     return parser
