@@ -58,6 +58,14 @@ docs: setup  ## Generate the reference from the CRDs, the OpenAPI document, the 
 	$(PY) docs/generate_openapi.py
 	$(PY) docs/generate_cli.py
 
+.PHONY: chart
+chart: setup  ## Bring the chart up to date with crds/, render manifests/install.yaml and docs/values.md, check it
+	$(PY) -m cluster build --nodes helm3
+	$(PY) -m cluster build --nodes helm4
+	$(PY) docs/generate_chart.py build/bin/helm4
+	build/bin/helm3 lint --strict charts/cairn
+	build/bin/helm4 lint --strict charts/cairn
+
 .PHONY: pictures
 pictures: setup  ## Record the pictures of the command line, on a cluster with a real node
 	$(PY) -m cluster build --nodes real

@@ -330,3 +330,42 @@ class Reviewer(Protocol):
     async def namespaces(self) -> Mapping[str, str]:
         """The UIDs of all namespaces, by name."""
         ...
+
+
+# --- An installation as a whole --------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """An object of Cairn's with finalizers, at the version that was read."""
+
+    kind: str  # the plural, as in paths
+    namespace: str
+    name: str
+    uid: str
+    version: str
+    finalizers: tuple[str, ...]
+
+
+class Installation(Protocol):
+    """What ends an installation, or looks whether it is complete. Each raises the errors of `cairn.errors`."""
+
+    async def stop(self, namespace: str, deployment: str) -> str:
+        """Scale a Deployment to nothing; the selector of its pods. Raises Gone."""
+        ...
+
+    async def pods(self, namespace: str, selector: str) -> tuple[str, ...]:
+        """The names of the pods with those labels that have not ended, in order."""
+        ...
+
+    async def held(self, namespace: str) -> list[Held]:
+        """All objects of Cairn's kinds with finalizers, of a namespace or (empty) of all; none without the kinds."""
+        ...
+
+    async def keep_finalizers(self, held: Held, finalizers: tuple[str, ...]) -> None:
+        """Leave an object just those finalizers, if it is as it was read. Raises Conflict, Gone."""
+        ...
+
+    async def served(self) -> frozenset[str]:
+        """Which of Cairn's kinds (plurals) the API server serves."""
+        ...

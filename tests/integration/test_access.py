@@ -18,10 +18,11 @@ from cairn.errors import CairnError, Forbidden, Refused, Unauthenticated
 from cairn.ports import Attributes
 from cluster import Cluster
 from conftest import namespace_in
+from support import chart
 from support.api_process import ApiProcess
 from support.kube import Kube
 from support.rest import client, parts
-from support.service import cluster_role, documented_role
+from support.service import applied
 from support.users import User, kubeconfig_for, older
 
 pytestmark = pytest.mark.cluster
@@ -157,15 +158,16 @@ async def test_an_account_that_may_not_review_says_so(
 
 @pytest.fixture
 def server(other: Kube) -> Iterator[User]:
-    """The account of an API: it has the documented rights, and no others."""
-    user, rules = User.new(other, "server"), documented_role("api.md")["rules"]
-    with cluster_role(other, f"server-{other.namespace}", rules) as role:
-        user.bind(role, role, known=("list", "namespaces"))
+    """The account of an API: it has the rights that the chart gives it, and no others."""
+    name = f"server-{other.namespace}"
+    release = chart.rendered({"fullnameOverride": name}, namespace=other.namespace)
+    with applied(other, chart.rights(release, "api")):
+        user = User.new(other, f"{name}-api")
+        user.can(other, "list", "namespaces", "--all-namespaces")
         yield user
-        other.kubectl("delete", "clusterrolebinding", role)
 
 
-async def test_the_documented_rights_are_enough(
+async def test_the_rights_of_the_chart_are_enough(
     alice: User, server: User, fake_cluster: Cluster, tmp_path: Path
 ) -> None:
     limited = await connect(str(kubeconfig_for(fake_cluster, server.token(), tmp_path)))

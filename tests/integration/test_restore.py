@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import psycopg
 import pytest
 
+from support import chart
 from support.checkpoints import Rows, payload_of, ready, settled, stored
 from support.jobs import condition, hanging, job, release
 from support.kube import Kube, Object, until
@@ -19,7 +19,6 @@ pytestmark = [pytest.mark.cluster, pytest.mark.postgres]
 
 Start = Callable[..., OperatorProcess]
 
-POLICY = Path(__file__).resolve().parents[2] / "manifests" / "policies" / "fork.yaml"
 ROWS = {"fake": {"message": '{"rows": 3}'}}
 
 
@@ -357,7 +356,8 @@ def test_another_namespace_is_for_those_who_may_read_it(
     there.run("work", job("a", **ROWS), job("b", "a"))
     there.wait("work", "Succeeded")
     there.saved("work")
-    solo.kubectl("apply", "--server-side", "-f", str(POLICY))
+    chosen = chart.rendered({"fullnameOverride": solo.namespace})
+    solo.apply(*(each for each in chosen if each["metadata"]["name"] == f"{solo.namespace}-fork"))
     solo.kubectl("create", "rolebinding", "ann", "--clusterrole=cluster-admin", "--user=ann")
     source = {"checkpointName": newest(there)["metadata"]["name"], "namespace": there.namespace}
     body = {"apiVersion": "cairn.dev/v1alpha1", "kind": "DAGExecution", "metadata": {"name": "again"},

@@ -1,49 +1,42 @@
-"""The rights that docs/operations.md lists are enough: an operator with no others does everything here."""
+"""The rights that the chart gives the operator are enough: with no others it does everything here."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-import yaml
 
 from cluster import Cluster
+from support import chart
 from support.checkpoints import Rows, stored
 from support.jobs import hanging, job, release
 from support.kube import Kube, until
 from support.operator_process import OperatorProcess
 from support.postgres import PostgresServer
+from support.service import applied
+from support.users import User, kubeconfig_for
 
 pytestmark = [pytest.mark.cluster, pytest.mark.postgres]
 
-ROOT = Path(__file__).resolve().parents[2]
 Start = Callable[..., OperatorProcess]
 
 
 @pytest.fixture
 def limited(solo: Kube, fake_cluster: Cluster, tmp_path: Path) -> Iterator[Kube]:
-    """The same namespace, for an account that has the documented rights."""
-    written = (ROOT / "docs" / "operations.md").read_text()
-    block = re.search(r"^```yaml\n(.*?kind: ClusterRole\n.*?)^```$", written, re.MULTILINE | re.DOTALL)
-    assert block is not None
-    role = yaml.safe_load(block[1])
-    role["metadata"]["name"] = name = f"limited-{solo.namespace}"
-    solo.kubectl("create", "serviceaccount", "limited")
-    solo.apply(role)
-    solo.kubectl("create", "clusterrolebinding", name, f"--clusterrole={name}",
-                 f"--serviceaccount={solo.namespace}:limited")  # fmt: skip
-    config = yaml.safe_load(fake_cluster.kubeconfig.read_text())
-    token = solo.kubectl("create", "token", "limited").stdout.strip()
-    config["users"] = [{"name": user["name"], "user": {"token": token}} for user in config["users"]]
-    (tmp_path / "kubeconfig").write_text(yaml.safe_dump(config))
-    yield Kube(solo.binary, tmp_path / "kubeconfig", solo.namespace)
-    solo.kubectl("delete", "clusterrolebinding", name)
-    solo.kubectl("delete", "clusterrole", name)
+    """The same namespace, for an account that has the rights of an operator which the chart installs there."""
+    name = f"limited-{solo.namespace}"
+    release = chart.rendered(
+        {"fullnameOverride": name, "watch": {"namespaces": [solo.namespace]}}, namespace=solo.namespace
+    )  # fmt: skip
+    with applied(solo, chart.rights(release, "operator")):
+        account = User.new(solo, f"{name}-operator")
+        account.can(solo, "watch", "namespaces", "--all-namespaces")
+        account.can(solo, "create", "events")
+        yield Kube(solo.binary, kubeconfig_for(fake_cluster, account.token(), tmp_path), solo.namespace)
 
 
-def test_the_documented_rights_are_enough(
+def test_the_rights_of_the_chart_are_enough(
     limited: Kube, solo: Kube, start_operator: Start, rows: Rows, postgres: PostgresServer
 ) -> None:
     operator = start_operator(

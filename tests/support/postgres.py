@@ -50,8 +50,9 @@ class PostgresServer:
         self.home = home or Path(tempfile.mkdtemp(prefix="cairn-postgres-"))
         self.port = port or free_port()
         self._process: subprocess.Popen[bytes] | None = None
-        self._user = NOBODY if os.geteuid() == 0 else None
-        self._programs = programs()
+        self.user = NOBODY if os.geteuid() == 0 else None
+        """Whom it runs as; None: as who starts it."""
+        self.programs = programs()
 
     # --- Life
 
@@ -60,8 +61,8 @@ class PostgresServer:
         self.prepare()
         with (self.home / "log").open("ab") as log:
             self._process = subprocess.Popen(
-                self.command(), stdout=log, stderr=log, cwd="/", start_new_session=True, user=self._user,
-                group=self._user,
+                self.command(), stdout=log, stderr=log, cwd="/", start_new_session=True, user=self.user,
+                group=self.user,
             )  # fmt: skip
         wait_for(self.url(), lambda: self.running, self.home / "log")
         return self
@@ -73,7 +74,7 @@ class PostgresServer:
             "fsync": "off", "max_connections": "100", "logging_collector": "off",
         }  # fmt: skip
         settings = [word for name, value in options.items() for word in ("-c", f"{name}={value}")]
-        return (str(self._programs / "postgres"), "-D", str(self.home / "data"), *settings)
+        return (str(self.programs / "postgres"), "-D", str(self.home / "data"), *settings)
 
     def stop(self, number: int = signal.SIGINT) -> None:
         """Stop it: SIGINT ends its connections, SIGKILL is a crash."""
@@ -150,16 +151,20 @@ class PostgresServer:
 
     def prepare(self) -> None:
         """Make its data directory, unless there is one."""
-        if self._user is not None:
-            self.home.mkdir(parents=True, exist_ok=True)
-            shutil.chown(self.home, self._user, self._user)
-            self._programs = self._entered()
+        self.enter()
         if not (self.home / "data" / "PG_VERSION").exists():
             subprocess.run(
-                [self._programs / "initdb", "-D", self.home / "data", "-U", "postgres", "--auth=trust", "--no-sync",
+                [self.programs / "initdb", "-D", self.home / "data", "-U", "postgres", "--auth=trust", "--no-sync",
                  "--encoding=UTF8", "--locale=C"],
-                check=True, capture_output=True, cwd="/", user=self._user, group=self._user,
+                check=True, capture_output=True, cwd="/", user=self.user, group=self.user,
             )  # fmt: skip
+
+    def enter(self) -> None:
+        """Give its folder, and programs that can be run, to the user that it runs as."""
+        if self.user is not None:
+            self.home.mkdir(parents=True, exist_ok=True)
+            shutil.chown(self.home, self.user, self.user)
+            self.programs = self._entered()
 
     def _entered(self) -> Path:
         """The programs where that user may run them: a copy, if a folder above them is closed.

@@ -1,9 +1,9 @@
-"""A whole Cairn for tests of the REST API: operator, database, and the API as an account with the documented rights."""
+"""A whole Cairn for tests of the REST API: operator, database, and the API as an account with the chart's rights."""
 
 from __future__ import annotations
 
+import json
 import os
-import re
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -11,15 +11,13 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-import yaml
-
 from cluster import Cluster
+from support import chart
 from support.api_process import ApiProcess
-from support.kube import Kube, Object, until
+from support.kube import Kube, Objects, until
 from support.operator_process import OperatorProcess
 from support.users import User, kubeconfig_for
 
-ROOT = Path(__file__).resolve().parents[2]
 EVERYTHING = [
     {"apiGroups": ["cairn.dev"], "resources": ["dagexecutions", "checkpoints"],
      "verbs": ["get", "list", "watch", "create", "patch", "delete"]},
@@ -60,15 +58,6 @@ class Service:
         return ApiProcess(self.kubeconfig, log, **self.settings | settings)
 
 
-def documented_role(page: str) -> Object:
-    """The ClusterRole that a page of the documentation shows."""
-    written = (ROOT / "docs" / page).read_text()
-    block = re.search(r"^```yaml\n([^`]*?kind: ClusterRole\n.*?)^```$", written, re.MULTILINE | re.DOTALL)
-    assert block is not None, f"docs/{page} shows no ClusterRole"
-    role: Object = yaml.safe_load(block[1])
-    return role
-
-
 @contextmanager
 def cluster_role(kube: Kube, name: str, rules: list[Any]) -> Iterator[str]:
     """A ClusterRole for a while."""
@@ -79,19 +68,30 @@ def cluster_role(kube: Kube, name: str, rules: list[Any]) -> Iterator[str]:
 
 
 @contextmanager
+def applied(kube: Kube, objects: Objects) -> Iterator[None]:
+    """Objects for a while."""
+    kube.apply(*objects)
+    try:
+        yield
+    finally:
+        kube.kubectl("delete", "--ignore-not-found", "-f", "-", input="\n---\n".join(map(json.dumps, objects)))
+
+
+@contextmanager
 def deployed(there: Cluster, database: str, logs: Path) -> Iterator[Service]:
     """A service for a while; it serves namespaces `api-<pid>-*`."""
     run = f"api-{os.getpid()}"
     home = Kube(there.bin / "kubectl", there.kubeconfig, f"{run}-home")
     home.kubectl("create", "namespace", home.namespace)
     settings = _SETTINGS | {"DATABASE_URL": database, "CAIRN_API_DEFAULT_NAMESPACE": home.namespace}
+    release = chart.rendered({"fullnameOverride": run}, namespace=home.namespace)
     with (
         TemporaryDirectory() as directory,
-        cluster_role(home, f"{run}-server", documented_role("api.md")["rules"]) as server,
+        applied(home, chart.rights(release, "api")),
         cluster_role(home, f"{run}-editor", EVERYTHING) as editor,
     ):
-        account = User.new(home, "cairn-api")
-        account.bind(server, server, known=("list", "namespaces"))
+        account = User.new(home, f"{run}-api")
+        account.can(home, "list", "namespaces", "--all-namespaces")
         kubeconfig = kubeconfig_for(there, account.token("--duration=24h"), Path(directory))
         operator = OperatorProcess(there.kubeconfig, logs / f"{run}-operator.log", f"{run}-*", DATABASE_URL=database,
                                    CAIRN_SWEEP_SECONDS="2")  # fmt: skip
@@ -103,5 +103,4 @@ def deployed(there: Cluster, database: str, logs: Path) -> Iterator[Service]:
                 api.stop()
             with suppress(AssertionError):
                 operator.stop()
-            home.kubectl("delete", "clusterrolebinding", server)
             home.kubectl("delete", "namespace", home.namespace, "--wait=false")

@@ -45,7 +45,7 @@ class User:
         where.kubectl("create", "rolebinding", role, f"--role={role}", self._account)
         kind, _, subresource = resource.partition("/")
         what = f"{kind}/{name}" if name else kind
-        self._can(where, verb, what, f"--subresource={subresource}")
+        self.can(where, verb, what, f"--subresource={subresource}")
 
     def may_all(self, where: Kube, rights: Mapping[str, str]) -> None:
         """Give rights in a namespace: verbs, separated by spaces, by `resource.group`; they hold on return."""
@@ -62,13 +62,14 @@ class User:
             group = resource.partition(".")[2]
             for verb in verbs.split():
                 what = f"{kind_of}.{group}" if group else kind_of
-                self._can(where, verb, what, f"--subresource={subresource}")
+                self.can(where, verb, what, f"--subresource={subresource}")
 
     @property
     def _account(self) -> str:
         return f"--serviceaccount={self.kube.namespace}:{self.name}"
 
-    def _can(self, where: Kube, *act: str) -> None:
+    def can(self, where: Kube, *act: str) -> None:
+        """Wait until the API server knows of a right."""
         ask = ("auth", "can-i", *act, f"--as={self.username}")
         until(lambda: where.kubectl(*ask, check=False).returncode == 0, f"the right to {act} is known")
 
@@ -83,7 +84,7 @@ class User:
         """Give it a ClusterRole in all namespaces; it holds on return if one of its rights is named."""
         self.kube.kubectl("create", "clusterrolebinding", name, f"--clusterrole={role}", self._account)
         if known:
-            self._can(self.kube, *known, "--all-namespaces")
+            self.can(self.kube, *known, "--all-namespaces")
 
 
 def kubeconfig_for(there: Cluster, token: str, directory: Path) -> Path:

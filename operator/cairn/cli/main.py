@@ -24,6 +24,7 @@ VERBS = (
     "checkpoint", "checkpoints", "stats", "diff", "verify", "plan", "fork", "rewind", "export", "import",
     "lint", "version", "operator", "api", "migrate",
 )  # fmt: skip
+HIDDEN = ("detach", "check")  # for the chart's own pods; no help lists them
 _MODULES = {"list": "listing", "import": "importing"}  # names that modules cannot have
 
 
@@ -36,7 +37,7 @@ class Verbs(TyperGroup):
 
     def get_command(self, ctx: object, cmd_name: str) -> TyperCommand | None:
         """A verb."""
-        return command(cmd_name) if cmd_name in VERBS else None
+        return command(cmd_name) if cmd_name in VERBS + HIDDEN else None
 
 
 def command(verb: str) -> TyperCommand:

@@ -4,30 +4,38 @@ from __future__ import annotations
 
 import asyncio
 import os
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from cairn.adapters.postgres import migrate
-from cairn.errors import StoreError
+from cairn.errors import StoreError, StoreUnavailable
 
 CheckOption = Annotated[bool, typer.Option("--check", help="Only say whether it is up to date; exit code 1 if not.")]
+WaitOption = Annotated[
+    int, typer.Option("--wait", min=0, metavar="SECONDS", help="How long to wait for a database that is away.")
+]
+
+_POLL_SECONDS = 1.0
 
 
-def run(check: CheckOption = False) -> None:
+def run(check: CheckOption = False, wait: WaitOption = 0) -> None:
     """Apply what is missing in the database that DATABASE_URL names.
 
-    The address comes from the environment alone, since it may hold a password.
+    The address comes from the environment alone, since it may hold a password: from DATABASE_URL, or from the file that
+    DATABASE_URL_FILE names.
 
     Example: DATABASE_URL=postgresql://owner@db/cairn cairn migrate
     """
-    url = os.environ.get("DATABASE_URL")
-    if not url:
-        typer.echo("DATABASE_URL is not set: it names the database, such as postgresql://user@host/database", err=True)
-        raise typer.Exit(2)
     try:
-        names = asyncio.run(migrate.missing(url) if check else migrate.migrate(url))
-    except StoreError as error:
+        url = address()
+        if not url:
+            typer.echo("DATABASE_URL is not set: it names the database, such as postgresql://user@host/database",
+                       err=True)  # fmt: skip
+            raise typer.Exit(2)
+        names = asyncio.run(_patiently(url, check, wait))
+    except (OSError, StoreError) as error:
         typer.echo(str(error), err=True)
         raise typer.Exit(2) from None
     for name in names:
@@ -36,3 +44,24 @@ def run(check: CheckOption = False) -> None:
         typer.echo("up to date")
     if check and names:
         raise typer.Exit(1)
+
+
+def address() -> str:
+    """What DATABASE_URL or the file of DATABASE_URL_FILE says; empty: neither is set. Raises OSError."""
+    if url := os.environ.get("DATABASE_URL"):
+        return url
+    file = os.environ.get("DATABASE_URL_FILE")
+    return Path(file).read_text().strip() if file else ""
+
+
+async def _patiently(url: str, check: bool, wait: float) -> tuple[str, ...]:
+    """What was applied, or would be. Raises StoreError: what the last try came to, once the time is up."""
+    clock = asyncio.get_running_loop().time
+    end = clock() + wait  # looked at between tries: a migration that runs is not cut off
+    while True:
+        try:
+            return await (migrate.missing(url) if check else migrate.migrate(url))
+        except StoreUnavailable:
+            if clock() >= end:
+                raise
+        await asyncio.sleep(_POLL_SECONDS)

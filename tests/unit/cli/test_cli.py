@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 
 from cairn import config
 from cairn.cli.logging import JsonFormatter
-from cairn.cli.main import VERBS, app
+from cairn.cli.main import HIDDEN, VERBS, app
 from cairn.config import from_environment, home_of, variable
 from support.fake_desk import GOLDEN, golden
 
@@ -148,3 +148,37 @@ def test_a_log_line_is_json_with_what_it_is_about() -> None:
     record.execution = "ns/x"
     line = json.loads(JsonFormatter().format(record))
     assert (line["level"], line["message"], line["execution"]) == ("warning", "größer x", "ns/x")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["detach", "--deployment", "operator"], "--deployment: operator is not NAMESPACE/NAME"),
+        (["detach", "--deployment", "a/b"], "no usable kubeconfig"),
+        (["check", "--operator", "http://127.0.0.1:1", "--timeout", "1"], "operator: http://127.0.0.1:1/readyz does"),
+    ],
+    ids=["a word that is no Deployment", "no cluster", "nothing answers"],
+)
+def test_verbs_for_the_chart_say_what_is_wrong(
+    arguments: list[str], said: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("KUBECONFIG", str(tmp_path / "none"))
+    done = RUN.invoke(app, arguments)
+    assert done.exit_code != 0
+    assert said in done.output
+
+
+def test_verbs_for_the_chart_are_in_no_help() -> None:
+    shown = RUN.invoke(app, ["--help"]).output
+    assert "migrate" in shown
+    assert not set(HIDDEN) & set(shown.split())
+
+
+def test_the_address_of_a_database_may_be_in_a_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.delenv("DATABASE_URL", raising=False)
+    (tmp_path / "url").write_text("nonsense\n")
+    monkeypatch.setenv("DATABASE_URL_FILE", str(tmp_path / "url"))
+    done = RUN.invoke(app, ["migrate"])
+    assert done.exit_code == 2 and "DATABASE_URL is not set" not in done.output
+    monkeypatch.setenv("DATABASE_URL_FILE", str(tmp_path / "none"))
+    assert str(tmp_path / "none") in RUN.invoke(app, ["migrate"]).output

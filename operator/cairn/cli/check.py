@@ -1,0 +1,82 @@
+"""`cairn check`, which `helm test` runs in the cluster; people never need it, so no help lists it."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Annotated
+
+import aiohttp
+import typer
+
+from cairn.adapters.kube.api import connect
+from cairn.adapters.kube.installation import KubeInstallation
+from cairn.adapters.postgres import migrate
+from cairn.app.checking import Question, kinds, look_at
+from cairn.cli.migrate import address
+from cairn.cli.session import REFUSED
+from cairn.errors import CairnError, StoreError
+
+_ANSWER_SECONDS = 5.0
+
+OperatorOption = Annotated[str, typer.Option(metavar="URL", help="The operator's health endpoints.")]
+ApiOption = Annotated[str, typer.Option(metavar="URL", help="The REST API; none: it is not asked.")]
+DatabaseOption = Annotated[bool, typer.Option("--database", help="Look whether the database is up to date, too.")]
+TimeoutOption = Annotated[float, typer.Option(min=0, help="How many seconds to wait for what is not ready.")]
+
+
+def run(operator: OperatorOption, api: ApiOption = "", database: DatabaseOption = False,
+        timeout: TimeoutOption = 60) -> None:  # fmt: skip
+    """Say whether an installation is complete, part by part; exit code 1 if not.
+
+    Example: cairn check --operator http://cairn-operator:8080
+    """
+    found = asyncio.run(_look(operator, api, database, timeout))
+    for part, complaint in found.items():
+        typer.echo(f"{part}: {complaint or 'ok'}")
+    if any(found.values()):
+        raise typer.Exit(REFUSED)
+
+
+async def _look(operator: str, api: str, database: bool, timeout: float) -> dict[str, str]:
+    parts = {"custom resources": _kinds, "operator": _ready(operator)}
+    if api:
+        parts["api"] = _ready(api)
+    if database:
+        parts["database"] = _migrated
+    return await look_at(parts, timeout)
+
+
+async def _kinds() -> str:
+    try:
+        server = await connect()
+        try:
+            return await kinds(KubeInstallation(server))()
+        finally:
+            await server.close()
+    except CairnError as error:
+        return str(error)
+
+
+def _ready(url: str) -> Question:
+    async def ask() -> str:
+        patience = aiohttp.ClientTimeout(total=_ANSWER_SECONDS)
+        try:
+            # Whose certificate it has does not matter here: nothing secret is sent, and nothing but a number believed.
+            async with aiohttp.ClientSession(timeout=patience) as session:
+                async with session.get(f"{url}/readyz", ssl=False) as answer:
+                    return "" if answer.status == 200 else f"{url}/readyz answers {answer.status}"
+        except (aiohttp.ClientError, TimeoutError) as error:
+            return f"{url}/readyz does not answer: {str(error) or type(error).__name__}"
+
+    return ask
+
+
+async def _migrated() -> str:
+    try:
+        url = address()
+        missing = await migrate.missing(url) if url else ()
+    except (OSError, StoreError) as error:
+        return str(error)
+    if not url:
+        return "neither DATABASE_URL_FILE nor DATABASE_URL names it"
+    return f"it lacks {', '.join(missing)}: run `cairn migrate`" if missing else ""
