@@ -3,33 +3,33 @@
 from __future__ import annotations
 
 import asyncio
-import os
 from typing import Annotated
 
 import typer
 
 from cairn.adapters.postgres import migrate
+from cairn.adapters.postgres.pool import check_address
+from cairn.cli.serving import settings_from, told
+from cairn.config import database_from_environment, variable
 from cairn.errors import StoreError
 
 CheckOption = Annotated[bool, typer.Option("--check", help="Only say whether it is up to date; exit code 1 if not.")]
 
 
 def run(check: CheckOption = False) -> None:
-    """Apply what is missing in the database that DATABASE_URL names.
+    """Apply what is missing in the database that DATABASE_URL names, or the file at DATABASE_URL_FILE.
 
-    The address comes from the environment alone, since it may hold a password.
+    The address comes from there alone, since it may hold a password.
 
     Example: DATABASE_URL=postgresql://owner@db/cairn cairn migrate
     """
-    url = os.environ.get("DATABASE_URL")
-    if not url:
+    address = settings_from(database_from_environment, variable).address()
+    if address is None:
         typer.echo("DATABASE_URL is not set: it names the database, such as postgresql://user@host/database", err=True)
         raise typer.Exit(2)
-    try:
+    with told(StoreError):
+        url = check_address(address)
         names = asyncio.run(migrate.missing(url) if check else migrate.migrate(url))
-    except StoreError as error:
-        typer.echo(str(error), err=True)
-        raise typer.Exit(2) from None
     for name in names:
         typer.echo(f"{'missing' if check else 'applied'} {name}")
     if not names:
