@@ -153,3 +153,18 @@ async def test_without_a_kubeconfig_it_says_so(tmp_path: Any) -> None:
 def test_the_clock_has_the_precision_of_the_api() -> None:
     now = system_clock()
     assert (now.microsecond % 1000, str(now.tzinfo)) == (0, "UTC")
+
+
+@pytest.mark.parametrize("method", ["create", "replace", "patch", "apply", "delete"])
+async def test_a_guarded_one_sends_no_write_that_is_not_allowed(method: str) -> None:
+    def never() -> None:
+        raise errors.NotLeading("not sent")
+
+    client = Client()
+    guarded = Api(client).guarded(never)
+    body = {"metadata": {"resourceVersion": "1", "uid": "u"}}
+    with pytest.raises(errors.NotLeading):
+        await (guarded.delete("/p", uid="u") if method == "delete" else getattr(guarded, method)("/p", body))
+    assert client.sent == []
+    await guarded.get("/p")
+    assert [sent[0] for sent in client.sent] == ["GET"]
