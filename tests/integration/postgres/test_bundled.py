@@ -62,8 +62,8 @@ class Bundled:
         """The first container."""
         environment = {"PATH": f"{self.server.programs}:{os.environ['PATH']}", "LC_ALL": "C"}
         return subprocess.run(
-            ["sh", str(self.home / "files" / "prepare.sh")], env=environment, text=True, capture_output=True, check=False,
-            cwd="/", user=self.server.user, group=self.server.user,
+            ["sh", str(self.home / "files" / "prepare.sh")], env=environment, text=True, capture_output=True,
+            check=False, cwd="/", user=self.server.user, group=self.server.user,
         )  # fmt: skip
 
     def start(self) -> None:

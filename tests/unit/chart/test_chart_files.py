@@ -102,7 +102,7 @@ def test_the_defaults_are_accepted() -> None:
         ({"operator": {"workers": 257}}, "operator/workers"),
         ({"operator": {"objectStateBytes": 2000000}}, "operator/objectStateBytes"),
         ({"operator": {"replicas": "2"}}, "operator/replicas"),
-        ({"operator": {"podDisruptionBudget": {"maxUnavailable": "half"}}}, "operator/podDisruptionBudget/maxUnavailable"),
+        ({"api": {"podDisruptionBudget": {"maxUnavailable": "half"}}}, "api/podDisruptionBudget/maxUnavailable"),
         ({"api": {"rate": "fast"}}, "api/rate"),
         ({"api": {"corsOrigins": ["https://a, https://b"]}}, "api/corsOrigins/0"),
         ({"api": {"ingress": {"enabled": True}}}, "api/ingress/host"),
