@@ -32,14 +32,18 @@ RUN echo "${COMMIT}" >operator/cairn/COMMIT \
     --find-links dist --prefix /build/installed cairn \
  && python3 -m compileall -q --invalidation-mode unchecked-hash -s /build/installed -p /opt/cairn installed
 
+FROM ${PYTHON} AS accounts
+RUN echo 'cairn:x:65532:65532:Cairn:/tmp:/usr/sbin/nologin' >>/etc/passwd && echo 'cairn:x:65532:' >>/etc/group
+
+# Nothing runs in this stage, so that nothing of a build, such as what is mounted for it, is left in the image.
 FROM ${PYTHON}
 LABEL org.opencontainers.image.title="Cairn" \
       org.opencontainers.image.description="DAG workflows on Kubernetes whose state can be saved and restored" \
       org.opencontainers.image.licenses="Apache-2.0"
-RUN echo 'cairn:x:65532:65532:Cairn:/tmp:/usr/sbin/nologin' >>/etc/passwd && echo 'cairn:x:65532:' >>/etc/group
 ENV HOME=/tmp PYTHONUNBUFFERED=1 PYTHONSAFEPATH=1
 USER 65532:65532
 ENTRYPOINT ["/opt/cairn/bin/python", "-m", "cairn"]
+COPY --from=accounts /etc/passwd /etc/group /etc/
 COPY --from=dependencies /opt/cairn /opt/cairn
 COPY --from=build /build/installed /opt/cairn
 ARG VERSION=0.1.0

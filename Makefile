@@ -71,6 +71,18 @@ pictures: setup  ## Record the pictures of the command line, on a cluster with a
 	$(PY) -m cluster build --nodes real
 	$(PY) -m pictures
 
+.PHONY: image
+image: setup  ## Build the image without Docker, with its SBOM beside it; prints where (root, Debian)
+	$(PY) -m cluster image cairn --only-build
+
+.PHONY: sbom
+sbom: setup  ## Say what an image contains: make sbom ARCHIVE=cairn.tar (as `docker save` writes it), else of `make image`
+	$(PY) -m cluster $(if $(ARCHIVE),sbom $(ARCHIVE),image cairn --only-build)
+
+.PHONY: licenses
+licenses: setup  ## Generate the list of licences
+	$(PY) docs/generate_licenses.py
+
 .PHONY: lock
 lock: setup  ## Pin the dependencies anew: of everything, of the image, of the package's build
 	$(COMPILE) --extra dev --output-file requirements.txt pyproject.toml

@@ -6,8 +6,9 @@ import argparse
 import os
 import sys
 from collections.abc import Callable
+from pathlib import Path
 
-from cluster import binaries, images, local, packages, providers, volumes
+from cluster import binaries, images, local, packages, providers, sbom, volumes
 from cluster.errors import ClusterError
 from cluster.layout import Layout
 from cluster.state import State
@@ -54,9 +55,14 @@ def _build(arguments: argparse.Namespace) -> None:
 
 def _image(arguments: argparse.Namespace) -> None:
     archive = images.build(arguments.image)
+    print(f"what it contains: {sbom.write(archive)}", file=sys.stderr)
     if not arguments.only_build:
         providers.load_image(providers.find(arguments.name), archive)
     print(archive)
+
+
+def _sbom(arguments: argparse.Namespace) -> None:
+    print(sbom.write(arguments.archive))
 
 
 def _renew(arguments: argparse.Namespace) -> None:
@@ -102,6 +108,8 @@ def _parser() -> argparse.ArgumentParser:
     image.add_argument("image", metavar="IMAGE")
     image.add_argument("--name", default="real", help="the cluster")
     image.add_argument("--only-build", action="store_true", help="leave the archive in build/images")
+    listed = command(_sbom, "say what an image contains, beside its archive, as CycloneDX")
+    listed.add_argument("archive", metavar="ARCHIVE", type=Path)
     renew = command(_renew, "empty the volumes whose claims are gone, and offer them again")
     renew.add_argument("--name", default="real", help="the cluster")
     doctor = command(_doctor, "say what is missing; for a real node, install missing packages")

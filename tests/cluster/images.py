@@ -149,6 +149,7 @@ def _newest(image: Description, key: str, make: Callable[[Path], None]) -> Path:
         for old in IMAGES.glob(f"{image.name}-{'[0-9a-f]' * len(key)}.tar"):
             if old != path:
                 old.unlink()
+                old.with_suffix(".cdx.json").unlink(missing_ok=True)
     return path
 
 

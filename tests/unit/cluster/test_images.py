@@ -39,6 +39,14 @@ def test_every_image_can_run_under_restricted_pod_security(name: str) -> None:
     assert int(user.split(":")[0]) > 0
 
 
+@pytest.mark.parametrize("name", [name for name in NAMES if images.load(name).recipe is not None])
+def test_nothing_of_a_build_is_left_since_nothing_runs_in_the_last_stage(name: str) -> None:
+    recipe = images.load(name).recipe
+    assert recipe is not None
+    last = re.split(r"^FROM ", recipe.dockerfile.read_text(), flags=re.MULTILINE)[-1]
+    assert "COPY --from=" in last and not re.search(r"^RUN ", last, re.MULTILINE)
+
+
 @pytest.mark.parametrize("path", LOCKS, ids=lambda path: str(path.relative_to(ROOT)))
 def test_every_requirement_is_pinned_with_a_hash(path: Path) -> None:
     text = path.read_text().replace("\\\n", " ")
