@@ -12,7 +12,7 @@ import yaml
 from cluster import Cluster
 from support.checkpoints import Rows, stored
 from support.jobs import hanging, job, release
-from support.kube import Kube, until
+from support.kube import Kube, Object, until
 from support.operator_process import OperatorProcess
 from support.postgres import PostgresServer
 
@@ -22,16 +22,24 @@ ROOT = Path(__file__).resolve().parents[2]
 Start = Callable[..., OperatorProcess]
 
 
+def documented(kind: str) -> Object:
+    """The role of that kind which the page shows."""
+    written = (ROOT / "docs" / "operations.md").read_text()
+    block = re.search(rf"^```yaml\n([^`]*?kind: {kind}\n.*?)^```$", written, re.MULTILINE | re.DOTALL)
+    assert block is not None
+    role: Object = yaml.safe_load(block[1])
+    return role
+
+
 @pytest.fixture
 def limited(solo: Kube, fake_cluster: Cluster, tmp_path: Path) -> Iterator[Kube]:
     """The same namespace, for an account that has the documented rights."""
-    written = (ROOT / "docs" / "operations.md").read_text()
-    block = re.search(r"^```yaml\n(.*?kind: ClusterRole\n.*?)^```$", written, re.MULTILINE | re.DOTALL)
-    assert block is not None
-    role = yaml.safe_load(block[1])
+    role, own = documented("ClusterRole"), documented("Role")
     role["metadata"]["name"] = name = f"limited-{solo.namespace}"
     solo.kubectl("create", "serviceaccount", "limited")
-    solo.apply(role)
+    solo.apply(role, own)
+    solo.kubectl("create", "rolebinding", "limited", f"--role={own['metadata']['name']}",
+                 f"--serviceaccount={solo.namespace}:limited")  # fmt: skip
     solo.kubectl("create", "clusterrolebinding", name, f"--clusterrole={name}",
                  f"--serviceaccount={solo.namespace}:limited")  # fmt: skip
     config = yaml.safe_load(fake_cluster.kubeconfig.read_text())
