@@ -75,8 +75,8 @@ def test_a_stopped_leader_writes_nothing_when_it_goes_on(
     leader, standby = pair
     solo.run("work", hanging("a"), lasting("b", "a", duration="100ms"))
     until(lambda: solo.job("work", "a").get("startedAt"), "a runs")
-    release(solo, "work", "a")  # its end is news that waits for the leader when it wakes up, or is just being written
     leader.signal(signal.SIGSTOP)
+    release(solo, "work", "a")  # its end is news that waits for the leader when it wakes up
     until(lambda: standby.describe()["leader"], "the second one leads", PROMISED)
     solo.wait("work", "Succeeded")
     before = (solo.get("dagx", "work")["metadata"]["resourceVersion"], len(solo.jobs("work")), len(solo.events("work")))
@@ -142,3 +142,5 @@ def test_after_a_time_without_the_api_server_one_leads_again(
         assert leases(solo)["renewTime"] > held
         assert all(each.ready() for each in both)
         assert {record["attempt"] for record in jobs_of(solo, "work")} == {1}
+        door.close()
+        assert [each.stop() for each in both] == [0, 0], "to stop, no API server is needed"

@@ -58,7 +58,8 @@ class Leadership:
         self._clock = clock
         self._steady = steady
         self._in_term = False
-        self._told = ""
+        self._told = ""  # who leads, as was logged last
+        self._trouble = ""  # likewise
         metrics.LEADER.set(0)
 
     @property
@@ -113,7 +114,9 @@ class Leadership:
         except (Conflict, AlreadyExists, Gone):
             wait = 0.0 if await self._read_again(patience) else wait
         except (ApiError, TimeoutError) as error:
-            logger.warning("the Lease cannot be read or written: %s", error or "no answer in time")
+            self._complain(str(error) or "no answer in time")
+        else:
+            self._trouble = ""
         self._tell()
         return wait
 
@@ -157,6 +160,12 @@ class Leadership:
         self._in_term = False
         metrics.LEADER.set(0)
         logger.info("this replica leads no longer", extra={"leader": self._standing.leader})
+
+    def _complain(self, trouble: str) -> None:
+        """Log what is in the way, once as long as it stays the same: there is a look every second."""
+        if trouble != self._trouble:
+            logger.warning("the Lease cannot be read or written: %s", trouble)
+        self._trouble = trouble
 
     def _tell(self) -> None:
         """Log who leads, if that has changed; one's own terms are told where they begin and end."""

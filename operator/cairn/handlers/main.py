@@ -23,7 +23,7 @@ from cairn.adapters.ids import random_id
 from cairn.adapters.kube.api import Api, connect
 from cairn.adapters.kube.cluster import KubeCluster
 from cairn.adapters.kube.leases import KubeLeases
-from cairn.adapters.postgres.pool import OPERATOR, Pool
+from cairn.adapters.postgres.pool import OPERATOR, Address, Pool, check_address
 from cairn.adapters.postgres.store import PostgresStore
 from cairn.app.leadership import Leadership
 from cairn.app.operator import Operator
@@ -142,13 +142,16 @@ def registry_for(operator: Operator) -> kopf.OperatorRegistry:
 
 async def serve(settings: Settings) -> None:
     """Run the operator until SIGTERM or SIGINT; raises what ended it otherwise, NotConfigured among it."""
+    address = settings.address()
+    if address is not None:
+        check_address(address)  # before anything is opened
     async with AsyncExitStack() as stack:
         api = await connect()
         stack.push_async_callback(api.close)
         leadership = _leadership(settings, api) if settings.leader_election else None
         if leadership is not None:
             api = api.guarded(leadership.check)
-        pool = await _open_pool(settings, leadership)
+        pool = await _open_pool(address, leadership)
         if pool is not None:
             stack.push_async_callback(pool.close)
         rows = PostgresStore(pool) if pool else None
@@ -162,8 +165,7 @@ def _leadership(settings: Settings, api: Api) -> Leadership:
     return Leadership(leases, Standing(me, Terms.of(settings.lease_seconds)), system_clock, steady_clock)
 
 
-async def _open_pool(settings: Settings, leadership: Leadership | None) -> Pool | None:
-    address = settings.address()
+async def _open_pool(address: Address | None, leadership: Leadership | None) -> Pool | None:
     if address is None:
         logger.warning("no DATABASE_URL: checkpoints are kept in their objects only")
         return None

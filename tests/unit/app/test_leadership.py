@@ -161,6 +161,22 @@ async def test_who_leads_is_logged_once(leases: MemoryLeases, caplog: pytest.Log
     ]  # fmt: skip
 
 
+async def test_what_is_in_the_way_is_logged_once_while_it_stays_the_same(
+    leases: MemoryLeases, caplog: pytest.LogCaptureFixture
+) -> None:
+    leases.error = Unavailable("GET: ClientConnectorError")
+    one = Replica(leases, "one")
+    async with one.running():
+        await asyncio.sleep(0.02)
+        leases.error = Unavailable("GET: TimeoutError")
+        await asyncio.sleep(0.02)
+        assert not one.working
+        leases.error = None
+        await until(lambda: one.working)
+    said = [record.message.rpartition(": ")[2] for record in caplog.records if record.levelno == logging.WARNING]
+    assert said == ["ClientConnectorError", "TimeoutError"]
+
+
 async def test_without_an_election_it_always_works() -> None:
     began = asyncio.Event()
 
