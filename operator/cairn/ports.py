@@ -10,6 +10,7 @@ from typing import Any, Protocol
 
 from cairn import names
 from cairn.core.checkpoint.state import Checkpoint, Grave, Stored, Trigger
+from cairn.core.spans import Span
 
 Body = dict[str, Any]
 
@@ -330,3 +331,10 @@ class Reviewer(Protocol):
     async def namespaces(self) -> Mapping[str, str]:
         """The UIDs of all namespaces, by name."""
         ...
+
+
+class Tracer(Protocol):
+    """Takes spans that have ended to wherever traces are kept. Returns at once, whatever becomes of them."""
+
+    def emit(self, spans: Sequence[Span]) -> None:
+        """Hand spans on; those that cannot be sent are lost."""

@@ -8,20 +8,23 @@ import random
 from collections.abc import Mapping
 from typing import Any
 
+from cairn import names
 from cairn.app import metrics
+from cairn.app.census import Census
 from cairn.app.checkpoints.archive import Archive
 from cairn.app.checkpoints.keeper import Keeper
 from cairn.app.checkpoints.outbox import Outbox
 from cairn.app.checkpoints.sweeper import Sweeper
 from cairn.app.checkpoints.views import Lane
 from cairn.app.events import EventWriter
-from cairn.app.executions import Key
+from cairn.app.executions import Key, about_execution
 from cairn.app.queue import WorkQueue
 from cairn.app.reconcile import Reconciler
 from cairn.app.restores import Restores
+from cairn.app.telling import Telling
 from cairn.app.views import Views
 from cairn.config import Settings, home_of
-from cairn.ports import Clock, Cluster, Rows
+from cairn.ports import Clock, Cluster, Rows, Tracer
 
 logger = logging.getLogger(__name__)
 
@@ -33,24 +36,33 @@ LISTING_SECONDS = 2.0
 class Operator:
     """Takes in what the watches bring, and keeps every execution moving."""
 
-    def __init__(self, cluster: Cluster, clock: Clock, settings: Settings, rows: Rows | None = None) -> None:
+    def __init__(
+        self, cluster: Cluster, clock: Clock, settings: Settings, rows: Rows | None = None, tracer: Tracer | None = None
+    ) -> None:
+        self._clock = clock
         self._settings = settings
         self._views = Views()
         self._events = EventWriter(cluster, clock)
         self._archive = Archive(cluster)
         self._outbox = Outbox(cluster, self._views.checkpoints, rows, clock, home_of(settings))
         restores = Restores(cluster, self._views, rows, self._outbox.tenant, clock, settings)
-        self._reconciler = Reconciler(cluster, self._views, clock, self._events, self._archive, restores)
+        telling = Telling(tracer)
+        self._reconciler = Reconciler(cluster, self._views, clock, self._events, self._archive, restores, telling)
         self._keeper = Keeper(
             cluster, self._views, self._archive, self._outbox, clock, self._events, settings.object_state_bytes
         )  # fmt: skip
         self._keeper.look_at = self._look_at
+        self._keeper.taken = telling.taken
         self._reconciler.take_checkpoint = self._keeper.request
         self._outbox.gate.opened = self._database_is_back
         self._sweeper = Sweeper(self._outbox, self._views.checkpoints, rows, settings.sweep_seconds) if rows else None
-        self._queue: WorkQueue[Key] = WorkQueue(self._reconciler.reconcile, workers=settings.workers)
+        self._queue: WorkQueue[Key] = WorkQueue(
+            "executions", self._reconciler.reconcile, workers=settings.workers, about=about_execution
+        )  # fmt: skip
         self._reconciler.enqueue = self._queue.add
         self._reconciler.look_at = self._look_at
+        queues = (self._queue, self._keeper.queue, self._outbox.queue)
+        self.census = Census(self._views, self._outbox, queues, clock)
         self._listed = asyncio.Event()
         self._beat = 0.0
 
@@ -58,20 +70,24 @@ class Operator:
 
     def see_execution(self, body: Mapping[str, Any]) -> None:
         """Take in an execution that was created or has changed."""
+        self._note_event(names.EXECUTIONS)
         if (key := self._views.see_execution(body)) is not None:
             self._queue.add(key)
             self._begin_later()
 
     def see_job(self, body: Mapping[str, Any]) -> None:
         """Take in a Kubernetes Job that was created or has changed."""
+        self._note_event("jobs")
         self._look_at(self._views.see_job(body))
 
     def see_pod(self, body: Mapping[str, Any]) -> None:
         """Take in a pod that was created or has changed."""
+        self._note_event("pods")
         self._look_at(self._views.see_pod(body))
 
     def see_checkpoint(self, body: Mapping[str, Any]) -> None:
         """Take in a Checkpoint that was created or has changed."""
+        self._note_event(names.CHECKPOINTS)
         if (seen := self._views.checkpoints.see(body)) is not None:
             self._keeper.consider(seen)
             self._look_at(seen.execution_uid)
@@ -79,6 +95,7 @@ class Operator:
 
     def forget_execution(self, body: Mapping[str, Any]) -> None:
         """An execution was deleted; what is to become of its checkpoints is looked at."""
+        self._note_event(names.EXECUTIONS)
         meta = body["metadata"]
         self._views.forget_execution(meta["uid"])
         self._events.forget(meta["uid"])
@@ -87,6 +104,7 @@ class Operator:
 
     def forget_checkpoint(self, body: Mapping[str, Any]) -> None:
         """A Checkpoint was deleted, and let go."""
+        self._note_event(names.CHECKPOINTS)
         seen = self._views.checkpoints.forget(body["metadata"]["uid"])
         if seen is None:
             return
@@ -97,11 +115,17 @@ class Operator:
 
     def forget_job(self, body: Mapping[str, Any]) -> None:
         """A Kubernetes Job was deleted."""
+        self._note_event("jobs")
         self._look_at(self._views.forget_job(body))
 
     def forget_pod(self, body: Mapping[str, Any]) -> None:
         """A pod was deleted."""
+        self._note_event("pods")
         self._look_at(self._views.forget_pod(body))
+
+    def _note_event(self, resource: str) -> None:
+        metrics.WATCH_EVENTS.labels(resource).inc()
+        metrics.WATCH_LAST.labels(resource).set(self._clock().timestamp())
 
     @property
     def begun(self) -> bool:
@@ -129,6 +153,7 @@ class Operator:
 
     async def run(self) -> None:
         """Work until cancelled."""
+        metrics.LEADER.set(1)
         try:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._work(self._queue))
@@ -140,6 +165,7 @@ class Operator:
                 group.create_task(self._resync())
                 group.create_task(self._heartbeat())
         finally:
+            metrics.LEADER.set(0)
             await self._reconciler.close()
 
     def alive(self) -> bool:
@@ -155,9 +181,7 @@ class Operator:
 
     def backlog(self) -> int:
         """How many checkpoints wait for their row; 0 where there is no database."""
-        backlog = self._outbox.backlog() if self._outbox.configured else 0
-        metrics.BACKLOG.set(backlog)
-        return backlog
+        return self._outbox.backlog() if self._outbox.configured else 0
 
     async def _work(self, queue: WorkQueue[Any]) -> None:
         await self._listed.wait()
