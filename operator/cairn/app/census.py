@@ -11,7 +11,7 @@ from __future__ import annotations
 import heapq
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -30,10 +30,10 @@ from cairn.ports import Clock
 LISTED = 200  # executions with series of their own
 NOT_PAUSED = "None"
 _PAUSES = (NOT_PAUSED, "Draining", "Paused")  # `status.pause` of what has not finished
-_WAITS = (
+_WAITS = frozenset((
     names.LAUNCH_REFUSED, names.WAITING, names.UNSCHEDULABLE, names.SUSPENDED, names.NODE_UNREACHABLE,
     names.READING_OUTPUTS, names.AWAITING_CHECKPOINT, names.ON_HOLD,
-)  # fmt: skip
+))  # fmt: skip
 _PHASES = (objects.PENDING, objects.READY, objects.FAILED)
 
 
@@ -42,8 +42,8 @@ class _Counted:
     """The jobs of one execution, as of a status."""
 
     status: Status
-    states: Counter[JobState] = field(default_factory=Counter)
-    waits: Counter[str] = field(default_factory=Counter)
+    states: Mapping[JobState, int]
+    waits: Mapping[str, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,17 +88,16 @@ class Census(Collector):
         yield _gauge("cairn_jobs", "Jobs of all executions that there are, by state.", "state",
                      {state.value: states[state] for state in JobState})  # fmt: skip
         yield _gauge("cairn_jobs_waiting", "Jobs that wait for what a person may have to see to, by reason.", "reason",
-                     {reason: waits[reason] for reason in _WAITS})  # fmt: skip
+                     {reason: waits[reason] for reason in sorted(_WAITS)})  # fmt: skip
 
     def _count(self, view: ExecutionView) -> _Counted:
         status = view.execution.status
         known = self._counted.get(view.key.uid)
         if known is not None and known.status is status:
             return known
-        counted = _Counted(status)
-        counted.states.update(record.state for record in status.jobs.values())
-        counted.waits.update(r.reason for r in status.jobs.values() if r.reason in _WAITS and not r.terminal)
-        return counted
+        records = status.jobs.values()
+        waits = Counter(r.reason for r in records if r.reason in _WAITS and not r.terminal)
+        return _Counted(status, Counter(record.state for record in records), waits)
 
     def _checkpoints(self) -> Iterator[Metric]:
         phases = Counter(seen.phase for seen in self._views.checkpoints)

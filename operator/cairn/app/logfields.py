@@ -1,6 +1,6 @@
 """What a log record is about: named once by whoever begins a piece of work, and in every record written meanwhile.
 
-Tasks that the work starts take it over. A record's own `extra` wins. Names and numbers only: never what an object holds.
+Tasks that the work starts take it over. A record's own `extra` wins. Names and numbers only, never what objects hold.
 """
 
 from __future__ import annotations

@@ -10,7 +10,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
-from cairn import names
 from cairn.core.draft import Execution
 from cairn.core.spec import JobSpec, Scheduling
 from cairn.core.status import JobRecord, JobState, Phase, Status
@@ -18,7 +17,6 @@ from cairn.core.status import JobRecord, JobState, Phase, Status
 APPLICATION = "application"
 INFRASTRUCTURE = "infrastructure"
 STOPPED = "Stopped"  # on purpose, to run again
-SUPERSEDED = "Superseded"  # another attempt is recorded in the same step
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,18 +38,18 @@ class Change:
 
     @property
     def outcome(self) -> str:
-        """The state that an attempt which has ended came to; one that is followed by another has failed."""
-        if self.after.attempt != self.before.attempt:
-            return SUPERSEDED
-        if self.after.state is not JobState.PENDING:
+        """The state that an attempt which has ended came to; one that is followed by another may have been stopped."""
+        if self.after.terminal:
             return self.after.state.value
-        return STOPPED if self.after.reason == names.STOPPED else JobState.FAILED.value
+        return STOPPED if self._cause is None else JobState.FAILED.value
 
     @property
     def retry(self) -> str | None:
-        """What had failed, if another attempt follows; one that was stopped on purpose has not failed."""
-        if not (self.ended and self.after.state is JobState.PENDING):
-            return None
+        """What had failed, if an attempt has ended and another one follows; one stopped on purpose has not failed."""
+        return self._cause if self.ended and not self.after.terminal else None
+
+    @property
+    def _cause(self) -> str | None:
         if self.after.failures > self.before.failures:
             return APPLICATION
         return INFRASTRUCTURE if self.after.disruptions > self.before.disruptions else None

@@ -92,10 +92,11 @@ def _attempt(identity: Identity, change: Change, now: datetime) -> Span:
     attributes |= {"cairn.job": before.id, "cairn.attempt": before.attempt, "cairn.state": change.outcome}
     attributes |= {"cairn.reason": reason} if reason else {}
     attributes |= {"cairn.exit_code": after.exit_code} if same and after.exit_code is not None else {}
+    failed = reason or change.outcome if change.outcome == JobState.FAILED else ""
     return Span(
         trace_id(identity.uid), span_id(identity.uid, before.id, before.attempt), span_id(identity.uid),
         f"job {before.id}", start, end, attributes,
-        (("started", started),) if started else (), reason if change.outcome == JobState.FAILED else "",
+        (("started", started),) if started else (), failed,
     )  # fmt: skip
 
 

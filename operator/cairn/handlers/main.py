@@ -22,6 +22,7 @@ from cairn.adapters.kube.api import connect
 from cairn.adapters.kube.cluster import KubeCluster
 from cairn.adapters.postgres.pool import OPERATOR, Pool
 from cairn.adapters.postgres.store import PostgresStore
+from cairn.adapters.telemetry import telemetry
 from cairn.app.operator import Operator
 from cairn.config import Settings
 from cairn.handlers.health import serve_health
@@ -137,13 +138,14 @@ def registry_for(operator: Operator) -> kopf.OperatorRegistry:
 
 async def serve(settings: Settings) -> None:
     """Run the operator until SIGTERM or SIGINT; raises what ended it otherwise."""
+    tracer = telemetry()
     pool = Pool(settings.database_url.get_secret_value(), OPERATOR) if settings.database_url else None
     api = await connect()
     if pool is not None:
         await pool.open()
     else:
         logger.warning("no DATABASE_URL: checkpoints are kept in their objects only")
-    operator = Operator(KubeCluster(api), system_clock, settings, PostgresStore(pool) if pool else None)
+    operator = Operator(KubeCluster(api), system_clock, settings, PostgresStore(pool) if pool else None, tracer)
     ready, halt = asyncio.Event(), asyncio.Event()
     try:
         async with serve_health(settings, operator, ready):
@@ -160,6 +162,8 @@ async def serve(settings: Settings) -> None:
             for task in done:
                 task.result()
     finally:
+        if tracer is not None:
+            await tracer.close()
         if pool is not None:
             await pool.close()
         await api.close()

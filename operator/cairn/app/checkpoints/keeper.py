@@ -250,7 +250,8 @@ class Keeper:
         identity = view.execution.identity
         self.taken(identity, written, now)
         note = Note("CheckpointTaken", f"checkpoint {seen.name} ({seen.trigger}): {found.taken.label.name}")
-        self._events.write(identity, [note])
+        with about(about_checkpoint(written)):
+            self._events.write(identity, [note])
         if not stored[0]:
             tenant = await self._outbox.tenant(seen.namespace) if self._outbox.configured else ""
             self._outbox.add(written, Stored(found.taken.summary(written, tenant), found.content))
