@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from prometheus_client import Counter, Gauge, Histogram
 
+from cairn.core.checkpoint.trigger import Trigger
+from cairn.core.status import FINISHED
 from cairn.errors import CairnError
 
 LEADER = Gauge("cairn_leader", "Whether this operator is the one that works: 1, or 0 on a standby.")
@@ -47,6 +49,11 @@ for _kind in ("application", "infrastructure"):
     RETRIES.labels(_kind)
 for _outcome in ("created", "adopted", "taken", "refused", "rejected", "failed"):
     LAUNCHES.labels(_outcome)
+for _trigger in Trigger:
+    for _outcome in ("ready", "failed"):
+        CHECKPOINTS.labels(_trigger.value, _outcome)
+for _phase in FINISHED:
+    ENDED.labels(_phase.value)
 for _queue in ("executions", "checkpoints", "rows"):
     RECONCILE_ERRORS.labels(_queue, "unexpected")
 
