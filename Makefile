@@ -86,7 +86,7 @@ licenses: setup  ## Generate the list of licences
 .PHONY: lock
 lock: setup  ## Pin the dependencies anew: of everything, of the image, of the package's build
 	$(COMPILE) --extra dev --output-file requirements.txt pyproject.toml
-	$(COMPILE) --constraint requirements.txt --output-file requirements-image.txt pyproject.toml
+	$(COMPILE) --extra otel --constraint requirements.txt --output-file requirements-image.txt pyproject.toml
 	$(COMPILE) --constraint requirements.txt --only-build-deps --build-deps-for wheel \
 	  --output-file requirements-build.txt pyproject.toml
 	$(COMPILE) --output-file $(POSTGRES_IMAGE)/requirements.txt $(POSTGRES_IMAGE)/requirements.in

@@ -46,7 +46,10 @@ class Alone:
     async def run(self, work: Work) -> None:
         """Work until cancelled."""
         metrics.LEADER.set(1)
-        await work()
+        try:
+            await work()
+        finally:
+            metrics.LEADER.set(0)
 
 
 class Leadership:
