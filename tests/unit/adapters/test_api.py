@@ -153,3 +153,7 @@ async def test_without_a_kubeconfig_it_says_so(tmp_path: Any) -> None:
 def test_the_clock_has_the_precision_of_the_api() -> None:
     now = system_clock()
     assert (now.microsecond % 1000, str(now.tzinfo)) == (0, "UTC")
+
+
+async def test_metadata_of_nothing_is_an_empty_list() -> None:
+    assert await Api(Client(body={"items": None, "metadata": {}})).list_metadata("/apis/x") == []  # type: ignore[arg-type]
