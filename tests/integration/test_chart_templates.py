@@ -96,7 +96,8 @@ def test_common_labels_are_on_every_object() -> None:
         assert each["metadata"]["labels"]["team"] == "platform", f"{each['kind']}/{each['metadata']['name']}"
 
 
-def test_no_name_is_given_twice(objects: Objects) -> None:
+def test_no_name_is_given_twice() -> None:
+    objects = rendered(EVERYTHING | {"watch": {"namespaces": [chart.NAMESPACE, "team-a"]}}, MONITORING)
     found = [(e["apiVersion"], e["kind"], e["metadata"].get("namespace"), e["metadata"]["name"]) for e in objects]
     assert len(found) == len(set(found))
 

@@ -89,11 +89,10 @@ def variables(objects: Objects, kind: str, name: str) -> dict[str, str]:
     return {each["name"]: each["value"] for each in container(objects, kind, name)["env"] if "value" in each}
 
 
-def rights(objects: Objects, account: str) -> Objects:
+def rights(objects: Objects, component: str) -> Objects:
     """The roles and bindings of one component, as they can be applied to a cluster."""
     kinds = ("Role", "ClusterRole", "RoleBinding", "ClusterRoleBinding")
     return [
         each for each in objects
-        if each["kind"] in kinds and each["metadata"]["labels"].get("app.kubernetes.io/component") == account
-        and "helm.sh/hook" not in each["metadata"].get("annotations", {})
+        if each["kind"] in kinds and each["metadata"]["labels"].get("app.kubernetes.io/component") == component
     ]  # fmt: skip

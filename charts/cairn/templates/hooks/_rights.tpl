@@ -14,7 +14,7 @@ annotations:
 apiVersion: rbac.authorization.k8s.io/v1
 kind: Role
 metadata:
-  name: {{ $name }}
+  name: {{ $name }}-home
   namespace: {{ .Release.Namespace }}
   labels: {{- toYaml $labels | nindent 4 }}
   {{- include "cairn.hooks.annotations" . | nindent 2 }}
@@ -25,11 +25,11 @@ rules:
 apiVersion: rbac.authorization.k8s.io/v1
 kind: RoleBinding
 metadata:
-  name: {{ $name }}
+  name: {{ $name }}-home
   namespace: {{ .Release.Namespace }}
   labels: {{- toYaml $labels | nindent 4 }}
   {{- include "cairn.hooks.annotations" . | nindent 2 }}
-roleRef: {apiGroup: rbac.authorization.k8s.io, kind: Role, name: {{ $name }}}
+roleRef: {apiGroup: rbac.authorization.k8s.io, kind: Role, name: {{ $name }}-home}
 subjects: {{- list $subject | toYaml | nindent 0 }}
 ---
 apiVersion: rbac.authorization.k8s.io/v1

@@ -105,7 +105,7 @@ class Api:
         query["limit"] = _PAGE
         while True:
             page = await self._json("GET", path, query, accept=accept)
-            found += page["items"]
+            found += page["items"] or []  # metadata of nothing is null
             if not (more := page["metadata"].get("continue")):
                 return found
             query["continue"] = more
