@@ -92,12 +92,13 @@ class Pool:
 
     @asynccontextmanager
     async def _connection(self) -> AsyncIterator[Connection]:
+        self._may_use()
         try:
             connection = await self._pool.getconn()
         except PoolTimeout as error:
             raise StoreUnavailable(names.DATABASE_UNAVAILABLE, self._why_not or str(error)) from error
         try:
-            self._may_use()
+            self._may_use()  # again: it may have taken a while to get one
             async with connection.transaction():
                 yield connection
         finally:
