@@ -27,7 +27,7 @@ def defined() -> dict[str, Described]:
     for module in (calls, api, operator):
         for metric in vars(module).values():
             if isinstance(metric, MetricWrapperBase):
-                kind = metric._type
+                kind = str(metric._type)
                 labels = _INFO_LABELS if kind == "info" else tuple(metric._labelnames)
                 name = metric._name + _SUFFIX.get(kind, "")
                 found[name] = ("gauge" if kind == "info" else kind, labels)
