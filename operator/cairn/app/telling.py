@@ -70,7 +70,7 @@ def _log(change: Change) -> None:
     """One record for each attempt that begins or ends; Events tell of many at once, and not all of them."""
     before, after = change.before, change.after
     if change.ended:
-        fields = {"job": before.id, "attempt": before.attempt, "reason": after.reason}
+        fields = {"job": before.id, "attempt": before.attempt} | ({"reason": change.reason} if change.reason else {})
         logger.info("attempt %d of job %s has ended: %s", before.attempt, before.id, change.outcome, extra=fields)
     if change.launched:
         fields = {"job": after.id, "attempt": after.attempt}

@@ -44,6 +44,11 @@ class Change:
         return STOPPED if self._cause is None else JobState.FAILED.value
 
     @property
+    def reason(self) -> str:
+        """Why an attempt has ended so, as far as its own record still tells."""
+        return self.after.reason if self.after.attempt == self.before.attempt else ""
+
+    @property
     def retry(self) -> str | None:
         """What had failed, if an attempt has ended and another one follows; one stopped on purpose has not failed."""
         return self._cause if self.ended and not self.after.terminal else None

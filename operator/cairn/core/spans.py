@@ -86,7 +86,7 @@ def _attempt(identity: Identity, change: Change, now: datetime) -> Span:
     same = after.attempt == before.attempt
     start = before.launched_at or now
     end = max((after.finished_at if same else None) or now, start)
-    reason = after.reason if same else ""
+    reason = change.reason
     started = after.started_at if same else before.started_at
     attributes = _about(identity)
     attributes |= {"cairn.job": before.id, "cairn.attempt": before.attempt, "cairn.state": change.outcome}
