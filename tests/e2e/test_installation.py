@@ -233,7 +233,7 @@ def test_a_secret_is_in_nothing_that_cairn_writes(release: Release, team: Kube) 
     states = "".join(f"{payload_of(one).document}{payload_of(one).texts}" for one in saved)
     written = {"objects": objects, "states": states, "rows": release.dump(), "logs": release.logs()}
     used = sha256(SECRET.encode()).hexdigest()
-    assert used in states and used in written["rows"], "the job had the secret, and what it made of it was saved"
+    assert used in states and used in written["rows"], "the job has had the secret, and what it made of it was saved"
     assert {where for where, text in written.items() if SECRET in text} == set()
 
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
+import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -57,9 +59,10 @@ class Release:
         return self.kube.kubectl("exec", "cairn-database-0", "-c", "postgres", "--", *psql).stdout.splitlines()
 
     def dump(self) -> str:
-        """The whole database, as text."""
+        """The whole database, as text; what it keeps as bytes too."""
         dump = ["pg_dump", "--host=/tmp", "--username=postgres", "--inserts", "cairn"]
-        return self.kube.kubectl("exec", "cairn-database-0", "-c", "postgres", "--", *dump).stdout
+        text = self.kube.kubectl("exec", "cairn-database-0", "-c", "postgres", "--", *dump).stdout
+        return "\n".join([text, *map(_legible, re.findall(r"'\\x([0-9a-f]+)'", text))])
 
     def logs(self) -> str:
         """What all pods of Cairn have logged."""
@@ -75,6 +78,16 @@ class Release:
         [status] = self.kube.get("pod", pod)["status"]["containerStatuses"]
         container = str(status["containerID"]).rpartition("/")[2]
         os.kill(min(pid for pid, groups in _processes() if container in groups), signal.SIGKILL)
+
+
+def _legible(digits: str) -> str:
+    """Bytes, compressed or not, as text."""
+    raw = bytes.fromhex(digits)
+    try:
+        raw = zlib.decompress(raw)
+    except zlib.error:
+        pass  # it was not
+    return raw.decode(errors="replace")
 
 
 def _processes() -> Iterator[tuple[int, str]]:
