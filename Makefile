@@ -4,6 +4,9 @@
 PYTHON ?= python3
 VENV := .venv
 PY := $(VENV)/bin/python
+COMPILE := $(VENV)/bin/pip-compile --quiet --generate-hashes --no-emit-options --no-emit-find-links --allow-unsafe \
+  --strip-extras
+POSTGRES_IMAGE := tests/cluster/images/cairn-postgres
 export PYTHONPATH := tests
 export PYTHONDONTWRITEBYTECODE := 1
 
@@ -68,10 +71,25 @@ pictures: setup  ## Record the pictures of the command line, on a cluster with a
 	$(PY) -m cluster build --nodes real
 	$(PY) -m pictures
 
+.PHONY: image
+image: setup  ## Build the image without Docker, with its SBOM beside it; prints where (root, Debian)
+	$(PY) -m cluster image cairn --only-build
+
+.PHONY: sbom
+sbom: setup  ## Say what an image contains: make sbom ARCHIVE=cairn.tar (as `docker save` writes it), else of `make image`
+	$(PY) -m cluster $(if $(ARCHIVE),sbom $(ARCHIVE),image cairn --only-build)
+
+.PHONY: licenses
+licenses: setup  ## Generate the list of licences
+	$(PY) docs/generate_licenses.py
+
 .PHONY: lock
-lock: setup  ## Pin the dependencies anew
-	$(VENV)/bin/pip-compile --quiet --generate-hashes --no-emit-options --no-emit-find-links \
-	  --extra dev --allow-unsafe --strip-extras --output-file requirements.txt pyproject.toml
+lock: setup  ## Pin the dependencies anew: of everything, of the image, of the package's build
+	$(COMPILE) --extra dev --output-file requirements.txt pyproject.toml
+	$(COMPILE) --constraint requirements.txt --output-file requirements-image.txt pyproject.toml
+	$(COMPILE) --constraint requirements.txt --only-build-deps --build-deps-for wheel \
+	  --output-file requirements-build.txt pyproject.toml
+	$(COMPILE) --output-file $(POSTGRES_IMAGE)/requirements.txt $(POSTGRES_IMAGE)/requirements.in
 
 .PHONY: clean
 clean:  ## Stop clusters and remove build products

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+import socket
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
+from typing import Self, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
+
+from cairn.errors import NotConfigured
+
+DATABASE = {"database_url": "DATABASE_URL", "database_url_file": "DATABASE_URL_FILE"}
 
 _PREFIX = "CAIRN_"
-
-
 _ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
+
+M = TypeVar("M", bound=BaseModel)
 
 
 class LogSettings(BaseModel):
@@ -25,7 +31,41 @@ class LogSettings(BaseModel):
     """The least level that is logged."""
 
 
-class Settings(LogSettings):
+class DatabaseSettings(BaseModel):
+    """Where a process of Cairn finds the database."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    database_url: SecretStr | None = None
+    """Its address (from DATABASE_URL); without one, and without a file, checkpoints are objects only."""
+    database_url_file: Path | None = None
+    """A file that holds the address (from DATABASE_URL_FILE), read anew for each connection: so it can change."""
+
+    @model_validator(mode="after")
+    def _one_at_most(self) -> Self:
+        if self.database_url is not None and self.database_url_file is not None:
+            raise ValueError("DATABASE_URL and DATABASE_URL_FILE are both set: unset one, they may not say the same")
+        return self
+
+    def address(self) -> str | Callable[[], str] | None:
+        """The address, or what tells it anew each time; that raises NotConfigured. None: there is no database."""
+        if (file := self.database_url_file) is not None:
+            return lambda: _read_address(file)
+        return self.database_url.get_secret_value() if self.database_url else None
+
+
+def _read_address(file: Path) -> str:
+    try:
+        text = file.read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        why = error.strerror if isinstance(error, OSError) else "it is no text"
+        raise NotConfigured(f"DATABASE_URL_FILE: {file} cannot be read: {why}") from error
+    if not text:
+        raise NotConfigured(f"DATABASE_URL_FILE: {file} is empty: it has to hold the address of a database")
+    return text
+
+
+class Settings(LogSettings, DatabaseSettings):
     """How the operator runs. Each field is read from `CAIRN_<FIELD>`; empty is not set."""
 
     namespaces: tuple[str, ...] = ()
@@ -38,16 +78,27 @@ class Settings(LogSettings):
     """Where /livez and /readyz are served; 0: not at all."""
     health_host: str = "127.0.0.1"
     """The address they are served on."""
-    database_url: SecretStr | None = None
-    """Where checkpoints are kept as rows (from DATABASE_URL); without it they are objects only."""
     home_namespace: str = ""
-    """Where deletes are remembered while the database is away; empty: the pod's own, and outside of one `default`."""
+    """Where the Lease is, and where deletes are remembered while the database is away; empty: the pod's own."""
+    leader_election: bool = False
+    """Whether only the replica works that holds the Lease; the others stand by."""
+    lease_name: str = Field("cairn-operator", pattern=r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$", max_length=253)
+    """The Lease that replicas agree by."""
+    lease_seconds: int = Field(8, ge=4, le=300)
+    """How long a standby waits for a leader that is not heard of; the leader acts 5/8 of it, and renews it each 1/8."""
+    shutdown_seconds: float = Field(10, ge=0, le=600)
+    """How long what is under way may take to end once the process was told to stop."""
     object_state_bytes: int = Field(1_000_000, ge=1000, le=1_100_000)
     """Characters of serialized state, compressed, that a Checkpoint object may hold; larger ones are rows only."""
     fork_across_namespaces: bool = False
     """Whether checkpoints of other namespaces may be forked; only with the admission policy for that installed."""
     sweep_seconds: float = Field(300, ge=1)
     """How often objects and rows are compared."""
+
+
+def replica_name() -> str:
+    """What people know this replica by: its pod, or outside of one its machine."""
+    return os.environ.get("POD_NAME") or socket.gethostname()
 
 
 def home_of(settings: Settings) -> str:
@@ -57,14 +108,26 @@ def home_of(settings: Settings) -> str:
 
 def variable(field: str) -> str:
     """The environment variable that a setting is read from."""
-    return "DATABASE_URL" if field == "database_url" else _PREFIX + field.upper()
+    return DATABASE.get(field, _PREFIX + field.upper())
 
 
 def from_environment(environment: Mapping[str, str] | None = None) -> Settings:
     """The settings that the environment gives. Raises pydantic's ValidationError, which names the field."""
+    return read(Settings, variable, ("namespaces",), environment)
+
+
+def database_from_environment(environment: Mapping[str, str] | None = None) -> DatabaseSettings:
+    """Those of the database alone, likewise."""
+    return read(DatabaseSettings, variable, (), environment)
+
+
+def read(
+    model: type[M], variable: Callable[[str], str], lists: Collection[str], environment: Mapping[str, str] | None
+) -> M:
+    """Settings from the variables of their fields; those of `lists` are separated by commas, empty is not set."""
     given = os.environ if environment is None else environment
     found: dict[str, object] = {}
-    for name in Settings.model_fields:
+    for name in model.model_fields:
         if (value := given.get(variable(name))) not in (None, ""):
-            found[name] = tuple(filter(None, value.split(","))) if name == "namespaces" else value
-    return Settings.model_validate(found)
+            found[name] = tuple(filter(None, value.split(","))) if name in lists else value
+    return model.model_validate(found)

@@ -13,6 +13,7 @@
     ├── AlreadyExists   nobody's: the name is taken; read the object and see whose it is
     ├── Refused         the cluster's administrator or the user: 403 or 429, may pass later
     ├── Rejected        the user's: 400, 413 or 422, will never pass as written
+    ├── NotLeading      nobody's: another replica acts, and whatever this was about is left to it; nothing was sent
     ├── Unavailable     the world's: the API server (or the network to it) did not answer; try again
     ├── CannotSave      the user's: this state cannot be saved; carries a reason for the condition
     ├── Unreadable      whoever looks after the stores: a checkpoint that cannot be read
@@ -115,6 +116,10 @@ class Refused(ApiError):
 
 class Rejected(ApiError):
     """400, 413 or 422: the request itself is wrong and will be wrong next time."""
+
+
+class NotLeading(ApiError):
+    """Nothing was sent: this replica holds the Lease no longer."""
 
 
 class Unavailable(ApiError):

@@ -10,6 +10,7 @@ from typing import Any, Protocol
 
 from cairn import names
 from cairn.core.checkpoint.state import Checkpoint, Grave, Stored, Trigger
+from cairn.core.leading import Lease
 
 Body = dict[str, Any]
 
@@ -113,6 +114,22 @@ class Cluster(Protocol):
 
     async def post_event(self, event: Mapping[str, Any]) -> None:
         """Write a Kubernetes Event."""
+        ...
+
+
+class Leases(Protocol):
+    """The one Lease that replicas of the operator agree by. Each raises the errors of `cairn.errors`, and no others."""
+
+    async def get(self) -> Lease | None:
+        """The Lease as it is now; None: there is none."""
+        ...
+
+    async def create(self, lease: Lease) -> Lease:
+        """Create it; as it is then. Raises AlreadyExists."""
+        ...
+
+    async def update(self, lease: Lease) -> Lease:
+        """Write it on exactly the version that it names; as it is then. Raises Conflict, Gone."""
         ...
 
 

@@ -19,7 +19,7 @@ from typing import Any
 
 import cluster
 from bench import api as rest
-from bench import checkpoints, forks, scripts
+from bench import checkpoints, forks, scripts, sizing
 from bench.figures import Figure, table, write
 from cairn.adapters.kube.api import Api, connect
 from cairn.adapters.postgres.pool import OPERATOR, Pool
@@ -76,8 +76,8 @@ async def run_execution(api: Api, spec: Body) -> tuple[float, Body]:
 
 
 @contextmanager
-def operator(kubeconfig: Path, database: str = "") -> Iterator[None]:
-    """The operator as a process of its own, as users run it."""
+def operator(kubeconfig: Path, database: str = "") -> Iterator[int]:
+    """The operator as a process of its own, as users run it; its pid."""
     environment = os.environ | {
         "KUBECONFIG": str(kubeconfig), "CAIRN_HEALTH_PORT": "0", "CAIRN_LOG_LEVEL": "WARNING",
         "DATABASE_URL": database,
@@ -87,7 +87,7 @@ def operator(kubeconfig: Path, database: str = "") -> Iterator[None]:
     with log.open("w") as out:
         process = subprocess.Popen([sys.executable, "-m", "cairn", "operator"], env=environment, stderr=out)
     try:
-        yield
+        yield process.pid
     finally:
         process.send_signal(signal.SIGTERM)
         process.wait(timeout=20)
@@ -184,11 +184,22 @@ async def measure_api(there: cluster.Cluster, url: str, *, quick: bool) -> list[
         await api.close()
 
 
+async def measure_sizes(there: cluster.Cluster, pid: int, url: str, *, quick: bool) -> list[Figure]:
+    """How much memory and room in the database Cairn takes up."""
+    api = await connect(str(there.kubeconfig))
+    try:
+        await run_execution(api, chain(1))
+        memory = await sizing.measure_memory(api, pid, await new_namespace(api), quick=quick)
+        return memory + await sizing.measure_growth(lambda spec: run_execution(api, spec), url)
+    finally:
+        await api.close()
+
+
 def main() -> None:
     """Start the cluster, measure, print, keep."""
     parser = argparse.ArgumentParser(prog="bench", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="fewer rounds")
-    parser.add_argument("--only", choices=["checkpoints", "executions", "forks", "api"], help="not everything")
+    parser.add_argument("--only", choices=["checkpoints", "executions", "forks", "api", "sizes"], help="not everything")
     given = parser.parse_args()
     figures: list[Figure] = []
     there, server = cluster.start("fake", "bench"), PostgresServer().start()
@@ -215,6 +226,11 @@ def main() -> None:
                     figures += asyncio.run(measure_api(there, served.url, quick=given.quick))
                 finally:
                     served.stop()
+        if given.only in (None, "sizes"):
+            database = server.migrated()
+            with operator(there.kubeconfig, database) as pid:
+                admin = server.url(name_of(database))
+                figures += asyncio.run(measure_sizes(there, pid, admin, quick=given.quick))
     finally:
         server.remove()
         cluster.stop(there)

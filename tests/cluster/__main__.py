@@ -1,4 +1,4 @@
-"""The command line: `python -m cluster up|down|status|kubeconfig|logs|build|image|doctor`, with tests/ on the path."""
+"""The command line: `python -m cluster COMMAND`, with tests/ on the path."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ import argparse
 import os
 import sys
 from collections.abc import Callable
+from pathlib import Path
 
-from cluster import binaries, images, local, packages, providers
+from cluster import binaries, images, local, packages, providers, sbom, volumes
 from cluster.errors import ClusterError
 from cluster.layout import Layout
 from cluster.state import State
@@ -54,9 +55,18 @@ def _build(arguments: argparse.Namespace) -> None:
 
 def _image(arguments: argparse.Namespace) -> None:
     archive = images.build(arguments.image)
+    print(f"what it contains: {sbom.write(archive)}", file=sys.stderr)
     if not arguments.only_build:
         providers.load_image(providers.find(arguments.name), archive)
     print(archive)
+
+
+def _sbom(arguments: argparse.Namespace) -> None:
+    print(sbom.write(arguments.archive))
+
+
+def _renew(arguments: argparse.Namespace) -> None:
+    print("\n".join(volumes.renew(providers.find(arguments.name))) or "no volume has lost its claim")
 
 
 def _doctor(arguments: argparse.Namespace) -> None:
@@ -64,7 +74,7 @@ def _doctor(arguments: argparse.Namespace) -> None:
     for tool in binaries.tools_for(arguments.nodes):
         print(f"{tool}: {'current' if binaries.is_current(binaries.TOOLS[tool]) else 'to be built'}")
     if arguments.nodes != "fake":
-        wanted = (*packages.NODE, *packages.DEBIAN_IMAGES)
+        wanted = (*packages.NODE, *packages.DEBIAN_IMAGES, *packages.BUILD)
         installed = packages.ensure(wanted)
         print(f"packages: {'installed ' + ' '.join(installed) if installed else 'all there'}")
 
@@ -98,6 +108,10 @@ def _parser() -> argparse.ArgumentParser:
     image.add_argument("image", metavar="IMAGE")
     image.add_argument("--name", default="real", help="the cluster")
     image.add_argument("--only-build", action="store_true", help="leave the archive in build/images")
+    listed = command(_sbom, "say what an image contains, beside its archive, as CycloneDX")
+    listed.add_argument("archive", metavar="ARCHIVE", type=Path)
+    renew = command(_renew, "empty the volumes whose claims are gone, and offer them again")
+    renew.add_argument("--name", default="real", help="the cluster")
     doctor = command(_doctor, "say what is missing; for a real node, install missing packages")
     doctor.add_argument("--nodes", choices=["fake", "real"], default="fake")
     return parser

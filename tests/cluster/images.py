@@ -8,25 +8,31 @@ then files of the checkout. Each of the three is a layer with a cache of its own
     requirements, python         a pip file beside image.yaml, and the version of Python that the base brings
     copy                         [{from: <path in the checkout>, to: <absolute path>}]
     user, entrypoint, command, environment, directory
+
+or, for an image that people build with Docker, too (its Dockerfile tells the rest):
+
+    reference                    as above
+    dockerfile                   a path in the checkout; its folder is the context
+    bases                        a base, as above, for each ARG that names one
 """
 
 from __future__ import annotations
 
 import hashlib
-import importlib.util
 import json
 import shutil
 import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from cluster import archive, packages
+from cluster import archive, packages, pip_settings
+from cluster.dockerfiles import Builder, Recipe
 from cluster.errors import ClusterError
 from cluster.layout import CHECKOUT, IMAGES, SOURCES, locked
 
@@ -47,6 +53,14 @@ class Description:
     @property
     def reference(self) -> str:
         return str(self.raw["reference"])
+
+    @property
+    def recipe(self) -> Recipe | None:
+        """How buildah builds it, if a Dockerfile describes it; the bases are arguments, by the names in its store."""
+        if "dockerfile" not in self.raw:
+            return None
+        bases = {argument: f"localhost/base:{_key(json.dumps(base))}" for argument, base in self.raw["bases"].items()}
+        return Recipe(CHECKOUT / self.raw["dockerfile"], self.reference, bases)
 
     @property
     def settings(self) -> archive.Settings:
@@ -77,14 +91,65 @@ def build(name: str) -> Path:
     image = load(name)
     IMAGES.mkdir(parents=True, exist_ok=True)
     with locked("images"):
-        layers = list(_layers(image))
-        key = _key(_FORMAT, image.reference, json.dumps(image.settings.as_config()), *(path.name for path in layers))
-        path = IMAGES / f"{name}-{key}.tar"
-        if not path.exists():
-            archive.write(path, image.reference, layers, image.settings)
-            for old in IMAGES.glob(f"{name}-*.tar"):
-                if old != path:
-                    old.unlink()
+        return _assembled(image) if image.recipe is None else _built(image, image.recipe)
+
+
+def _assembled(image: Description) -> Path:
+    layers = list(_layers(image))
+    key = _key(_FORMAT, image.reference, json.dumps(image.settings.as_config()), *(path.name for path in layers))
+    return _newest(image, key, lambda path: archive.write(path, image.reference, layers, image.settings))
+
+
+def _built(image: Description, recipe: Recipe) -> Path:
+    commit = commit_of(recipe)
+    complete = replace(recipe, arguments={**recipe.arguments, "COMMIT": commit})
+    contents = (hashlib.sha256(path.read_bytes()).hexdigest() for path in recipe.inputs)
+    names = (str(path.relative_to(recipe.dockerfile.parent)) for path in recipe.inputs)
+
+    def make(path: Path) -> None:
+        builder = Builder()
+        for argument, reference in recipe.arguments.items():
+            if not builder.has(reference):
+                _import_base(builder, reference, image.raw["bases"][argument])
+        builder.build(complete, path)
+
+    return _newest(image, _key(image.reference, json.dumps(complete.arguments), *names, *contents), make)
+
+
+def _import_base(builder: Builder, reference: str, base: dict[str, Any]) -> None:
+    with tempfile.TemporaryDirectory(dir=IMAGES) as scratch:
+        root, whole = Path(scratch, "root.tar"), Path(scratch, "image.tar")
+        _debian(base, root)
+        archive.write(whole, reference, [root], archive.Settings())
+        builder.add(whole)
+
+
+def commit_of(recipe: Recipe) -> str:
+    """The newest commit that changed something of what an image is made of; marked if that is not as it left it."""
+    paths = [str(path) for path in recipe.inputs]
+    newest, changed = _git("log", "-1", "--format=%H", "--", *paths), _git("status", "--porcelain", "--", *paths)
+    return newest + ("-dirty" if changed else "") if newest else "unknown"
+
+
+def _git(*arguments: str) -> str:
+    """What git says of the checkout; nothing where there is no git, or no repository."""
+    if shutil.which("git") is None:
+        return ""
+    command = ["git", "-C", str(CHECKOUT), *arguments]
+    return subprocess.run(command, text=True, capture_output=True, check=False).stdout.strip()
+
+
+def _newest(image: Description, key: str, make: Callable[[Path], None]) -> Path:
+    """The archive of this key; made if there is none, and then the only one."""
+    path = IMAGES / f"{image.name}-{key}.tar"
+    if not path.exists():
+        scratch = path.with_name(f"new-{path.name}")
+        make(scratch)
+        scratch.replace(path)
+        for old in IMAGES.glob(f"{image.name}-{'[0-9a-f]' * len(key)}.tar"):
+            if old != path:
+                old.unlink()
+                old.with_suffix(".cdx.json").unlink(missing_ok=True)
     return path
 
 
@@ -143,7 +208,7 @@ def _debian(base: dict[str, Any], path: Path) -> None:
 
 
 def _requirements(requirements: Path, python: str, path: Path) -> None:
-    interpreter = sys.executable if importlib.util.find_spec("pip") else "python3"
+    interpreter = pip_settings.interpreter()
     with tempfile.TemporaryDirectory() as scratch:
         where = ["--target", scratch, "--only-binary=:all:", "--implementation=cp", f"--python-version={python}"]
         platforms = [f"--platform={platform}" for platform in _PLATFORMS]

@@ -23,8 +23,14 @@ CGROUPS = Path("/sys/fs/cgroup")
 # Where the node's own processes go in version 2, which wants none in a group that has others below it.
 LEAF = "parts"
 
+# What pods claim as volumes.
+VOLUMES = Path("/var/lib/volumes")
+
 # What is large, or worth reading after the fact, lies on disk.
-_ON_DISK = {"containerd": "/var/lib/containerd", "kubelet": "/var/lib/kubelet", "pod-logs": "/var/log/pods"}
+_ON_DISK = {
+    "containerd": "/var/lib/containerd", "kubelet": "/var/lib/kubelet", "pod-logs": "/var/log/pods",
+    VOLUMES.name: str(VOLUMES),
+}  # fmt: skip
 
 # The kubelet sets these for the whole machine unless it finds them set already.
 _SHOWN_KERNEL_SETTINGS = {

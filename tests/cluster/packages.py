@@ -17,6 +17,7 @@ from cluster.layout import locked
 
 NODE = ("containerd", "runc", "containernetworking-plugins", "iptables", "conntrack", "iproute2", "busybox-static")
 DEBIAN_IMAGES = ("mmdebstrap",)
+BUILD = ("buildah",)
 
 _POLICY = Path("/usr/sbin/policy-rc.d")
 

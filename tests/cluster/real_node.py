@@ -15,7 +15,7 @@ from typing import Any
 
 import yaml
 
-from cluster import control_plane, images, namespaces, packages
+from cluster import control_plane, images, namespaces, packages, volumes
 from cluster.control_plane import ControlPlane, Plan
 from cluster.errors import ClusterError
 from cluster.handle import Cluster
@@ -52,6 +52,7 @@ def start(layout: Layout, state: State, cluster: Cluster) -> None:
     since = datetime.fromtimestamp(int(time.time()), UTC)
     restarted = node.start(plane)
     wait_usable(cluster.kubectl, 1, since if restarted else None)
+    volumes.provide(cluster, NAME)
 
 
 def clean(layout: Layout) -> None:

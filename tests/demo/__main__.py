@@ -10,27 +10,21 @@ from types import FrameType
 
 from cluster import ClusterError, providers
 from demo import steps
-from demo.database import Database
 from demo.errors import DemoError
-from demo.programs import api, operator
 from demo.screens import Screen, screen
 
 _INTERRUPTED = 130
 
 
 def _up(shown: Screen) -> int:
-    serving = operator(steps.CLUSTER)
     try:
-        steps.run(shown, serving, api(steps.CLUSTER), Database(steps.CLUSTER))
+        steps.run(shown)
     except KeyboardInterrupt:
         shown.say("\nInterrupted. What runs keeps running: `make demo` begins anew, `make demo-down` removes it.")
         return _INTERRUPTED
     except (DemoError, ClusterError) as error:
         shown.heading("The demo has failed")
         shown.say(str(error))
-        if tail := serving.tail():
-            shown.say(f"The end of the operator's log ({serving.log}):")
-            shown.output(tail)
         shown.say("Logs of the cluster: python -m cluster logs --name demo")
         return 1
     return 0
@@ -38,14 +32,11 @@ def _up(shown: Screen) -> int:
 
 def _down(shown: Screen) -> int:
     try:
-        api(steps.CLUSTER).stop()
-        operator(steps.CLUSTER).stop()
-        Database(steps.CLUSTER).stop()
         providers.stop(steps.CLUSTER)
     except ClusterError as error:
         shown.say(f"error: {error}")
         return 1
-    shown.say("Operator, API, database and cluster are gone; the logs are in build/logs/demo.")
+    shown.say("The cluster is gone, and all that ran in it; its logs are in build/logs/demo.")
     return 0
 
 

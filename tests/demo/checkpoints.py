@@ -6,8 +6,8 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from demo.database import Database
 from demo.errors import DemoError
+from demo.installation import Installation
 from demo.screens import Screen
 from demo.shell import Shell
 
@@ -26,14 +26,14 @@ def of_the_pause(screen: Screen, shell: Shell, name: str) -> None:
     show(shell)
 
 
-def without_database(screen: Screen, database: Database) -> None:
+def without_database(screen: Screen, cairn: Installation) -> None:
     """Postgres stops, in the middle of the run."""
     screen.heading("Postgres goes away")
-    database.stop()
-    screen.say("Postgres is stopped. The run goes on without it, and its checkpoints stay in their objects.")
+    cairn.stop_database()
+    screen.say("The database has no pod. The run goes on without it, and its checkpoints stay in their objects.")
 
 
-def caught_up(screen: Screen, shell: Shell, database: Database) -> None:
+def caught_up(screen: Screen, shell: Shell, cairn: Installation) -> None:
     """Postgres starts again, and what has waited is carried over."""
     screen.heading("Postgres comes back")
     screen.say("The run is over. Not all of its checkpoints are stored in the database:")
@@ -44,21 +44,20 @@ def caught_up(screen: Screen, shell: Shell, database: Database) -> None:
     shell.run(
         f"kubectl get ckpt {waiting[-1]} -o jsonpath='{{.status.conditions[?(@.type==\"Stored\")].message}}{{\"\\n\"}}'"
     )
-    database.start()
-    screen.say("Postgres is started again.")
+    cairn.start_database()
     shell.run("kubectl wait --for=condition=Stored ckpt --all --timeout=90s")
     show(shell)
 
 
-def read_back(screen: Screen, shell: Shell, database: Database) -> None:
+def read_back(screen: Screen, shell: Shell, cairn: Installation) -> None:
     """The rows, as the database has them, against the objects."""
     screen.say("The same as rows, and what one of them says of each job:")
     columns = "id, trigger, name, job_count AS jobs, size_bytes AS bytes, left(digest, 12) AS digest"
-    shell.run(f'psql "$DATABASE_URL" -c "SELECT {columns} FROM workflow_checkpoints ORDER BY id"')
+    shell.run(cairn.sql(f"SELECT {columns} FROM workflow_checkpoints ORDER BY id"))
     job = "job->>'id' AS job, job->>'status' AS status, job->>'attempt' AS attempt, left(job->>'result', 12) AS outputs"
     newest = "(SELECT state FROM workflow_checkpoints ORDER BY id DESC LIMIT 1)"
-    shell.run(f"""psql "$DATABASE_URL" -c "SELECT {job} FROM jsonb_array_elements({newest}->'jobs') job\"""")
-    rows = shell.read('psql "$DATABASE_URL" -AtF " " -c "SELECT id, digest FROM workflow_checkpoints"')
+    shell.run(cairn.sql(f"SELECT {job} FROM jsonb_array_elements({newest}->'jobs') job"))
+    rows = shell.read(cairn.sql("SELECT id, digest FROM workflow_checkpoints", "-At --field-separator ' '"))
     kept = dict(line.split() for line in rows.splitlines())
     if broken := list(_broken(_checkpoints(shell), kept)):
         raise DemoError("Not as it should be:\n" + "\n".join(f"- {each}" for each in broken))

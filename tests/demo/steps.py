@@ -12,12 +12,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from cluster import Cluster, images, providers
+from cluster import Cluster, providers
 from demo import checkpoints, checks, restore
-from demo.database import Database
 from demo.errors import DemoError
 from demo.execution import Execution
-from demo.programs import Program
+from demo.installation import Installation, load_images, with_helm
 from demo.screens import Screen, Show
 from demo.shell import Shell
 from demo.watch import Watch
@@ -38,32 +37,41 @@ class Stage:
 
     screen: Screen
     shell: Shell
-    operator: Program
-    api: Program
-    database: Database
+    cairn: Installation
 
 
-def run(screen: Screen, operator: Program, api: Program, database: Database) -> None:
+def run(screen: Screen) -> None:
     """The whole demo; raises DemoError where something is not as it should be."""
+    stage = set_up(screen)
+    try:
+        _play(stage)
+    except DemoError as error:
+        raise DemoError(f"{error}\nThe end of the operators' logs:\n{stage.cairn.log()}") from None
+
+
+def set_up(screen: Screen) -> Stage:
+    """A cluster, and a shell for it."""
     cluster = _cluster(screen)
-    database.begin_anew()
-    programs = (cluster.bin, database.programs, Path(sys.executable).parent)
-    shell = Shell(cluster.kubeconfig, programs, screen, DATABASE_URL=database.url)
-    stage = Stage(screen, shell, operator, api, database)
-    _install(stage, cluster)
+    shell = Shell(cluster.kubeconfig, (cluster.bin, with_helm(cluster), Path(sys.executable).parent), screen)
+    return Stage(screen, shell, Installation(screen, shell, cluster))
+
+
+def _play(stage: Stage) -> None:
+    screen, shell, cairn = stage.screen, stage.shell, stage.cairn
+    _install(stage)
     _apply(stage)
-    with Watch(stage.shell, NAME) as watch:
+    with Watch(shell, NAME) as watch:
         patched, at_patch = _pause(stage, watch)
         drained = datetime.now(UTC)
         _hold(stage, watch, at_patch)
-        checkpoints.of_the_pause(screen, stage.shell, NAME)
-        checkpoints.without_database(screen, stage.database)
+        checkpoints.of_the_pause(screen, shell, NAME)
+        checkpoints.without_database(screen, cairn)
         resumed = _resume(stage, watch)
     _verify(stage, checks.Hold(patched, drained, resumed))
-    checkpoints.caught_up(screen, stage.shell, stage.database)
-    checkpoints.read_back(screen, stage.shell, stage.database)
+    checkpoints.caught_up(screen, shell, cairn)
+    checkpoints.read_back(screen, shell, cairn)
     _results(stage)
-    restore.break_plan_fork_finish(screen, stage.shell)
+    restore.break_plan_fork_finish(screen, shell)
     _next(stage)
 
 
@@ -74,29 +82,22 @@ def _cluster(screen: Screen) -> Cluster:
     cluster = providers.start("real", CLUSTER)
     screen.say(f"The cluster runs ({cluster.provider}, {time.monotonic() - began:.0f} s).")
     began = time.monotonic()
-    screen.say("The image with Python and scikit-learn for its jobs: a few minutes the first time …")
-    providers.load_image(cluster, images.build("python"))
-    screen.say(f"It has the image localhost/cairn-python:dev ({time.monotonic() - began:.0f} s).")
+    screen.say("The images of Cairn, of its database, and of the jobs: a few minutes the first time …")
+    load_images(cluster)
+    screen.say(f"Its node has them ({time.monotonic() - began:.0f} s).")
     return cluster
 
 
-def _install(stage: Stage, cluster: Cluster) -> None:
-    stage.screen.heading("Cairn")
-    stage.shell.run("kubectl apply --server-side -f crds/")
-    stage.shell.run("kubectl wait --for=condition=Established --timeout=60s -f crds/")
-    # The API server refuses pods that are not restricted from here on.
-    stage.shell.run("kubectl label namespace default pod-security.kubernetes.io/enforce=restricted --overwrite")
-    stage.screen.say("Postgres, for checkpoints as rows, runs beside the cluster too. Its tables:")
-    stage.shell.run("cairn migrate")
-    stage.operator.start(cluster, stage.database.url)
-    address = stage.api.start(cluster, stage.database.url)
-    stage.screen.say(f"The operator runs beside the cluster (pid {stage.operator.pid}, log {stage.operator.log}),")
-    stage.screen.say(f"and so does the REST API, at {address} (pid {stage.api.pid}). The API takes a user's token:")
+def _install(stage: Stage) -> None:
+    stage.screen.heading("Cairn, installed with Helm")
+    stage.cairn.install()
+    stage.cairn.test()
+    stage.screen.say("The REST API takes a user's token:")
     if not stage.shell.read("kubectl get serviceaccount jane --ignore-not-found"):
         stage.shell.run("kubectl create serviceaccount jane")
         rights = "--clusterrole=cluster-admin --serviceaccount=default:jane"
         stage.shell.run(f"kubectl create clusterrolebinding jane {rights}")
-    stage.shell.export("CAIRN_API_URL", f"echo {address}")
+    stage.shell.export("CAIRN_API_URL", f"echo {stage.cairn.forward()}")
     stage.shell.export("CAIRN_API_TOKEN", "kubectl create token jane --duration=8h")
 
 
@@ -182,14 +183,12 @@ def _settle(stage: Stage, show: Show) -> None:
 
 
 def _follow(stage: Stage, watch: Watch, show: Show, done: Callable[[Execution], bool], caption: str = "") -> None:
-    """Show the execution as it changes, until `done`; an operator that ends meanwhile is an error at once."""
+    """Show the execution as it changes, until `done`."""
     deadline = time.monotonic() + _PATIENCE
     execution = _read(stage)
     while not done(execution):
         show(execution, caption)
         execution = execution.or_newer(watch.next(timeout=0.25))
-        if stage.operator.pid is None:
-            raise DemoError("The operator has ended.")
         if time.monotonic() > deadline:
             waiting = [f"{job.id}: {job.state} {job.reason} {job.message}" for job in execution.jobs if not job.ended]
             raise DemoError("\n".join([f"Not done after {_PATIENCE} s; {execution.phase}, with", *waiting]))

@@ -203,7 +203,7 @@ async def test_over_http(api: Api, alice: User) -> None:
         bad = await asking.get("/api/v1/me", headers={"Authorization": "Bearer made-up"})
         none = await asking.get("/api/v1/me", headers={"Authorization": ""})
     assert (me.status_code, me.json()["username"]) == (200, alice.username)
-    assert version.json()["apiVersion"] == "cairn.dev/v1alpha1"
+    assert (version.json()["apiVersion"], version.json()["commit"]) == ("cairn.dev/v1alpha1", "unknown")
     assert (bad.status_code, none.status_code) == (401, 401)
 
 

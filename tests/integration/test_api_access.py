@@ -12,7 +12,7 @@ import httpx
 import pytest
 
 from cluster import Cluster
-from support.access_matrix import CASES, JOBS, Case
+from support.access_matrix import CASES, JOBS, OF_NAMESPACE, Case
 from support.jobs import hanging, job
 from support.kube import Kube, until
 from support.service import EVERYTHING, Service
@@ -105,6 +105,27 @@ def test_each_operation_needs_just_the_rights_of_the_table(world: World, case: C
         case = Case(**vars(case) | {"granted": 200})  # the later rights are asked for once it is found
     found = {user: world.ask(user, case, **missing).status_code for user in (*UNKNOWN, *RIGHTS)}
     assert found == {user: expected(user, case) for user in found}
+
+
+BORROWING = {"jobs": [{"id": "a", "image": "fake", "env": [
+    {"name": "TOKEN", "valueFrom": {"secretKeyRef": {"name": "theirs", "key": "k"}}}]}]}  # fmt: skip
+FORK = {"checkpoint": "{checkpoint}", "spec": BORROWING}
+
+
+@pytest.mark.parametrize(
+    "case",
+    [
+        Case("createExecution", "POST", OF_NAMESPACE + "/executions", (), 201, {"name": "b", "spec": BORROWING}),
+        Case("forkCheckpoint", "POST", OF_NAMESPACE + "/forks", (), 403, FORK),
+    ],
+    ids=["a new execution", "a fork"],
+)
+def test_nobody_has_cairn_use_a_secret_that_they_could_not_use(world: World, case: Case) -> None:
+    """The admission policy for this sees the account of the API."""
+    refused = problem(world.ask("editor", case, **world.there), 403)
+    assert re.search("Secret theirs is named, and .* may neither get it nor create pods", refused["detail"])
+    if case.granted == 201:
+        assert world.ask("admin", case, **world.there).status_code == 201
 
 
 def test_every_operation_of_the_document_is_in_the_table(service: Service) -> None:

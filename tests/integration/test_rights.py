@@ -40,7 +40,8 @@ def test_the_rights_of_the_chart_are_enough(
     limited: Kube, solo: Kube, start_operator: Start, rows: Rows, postgres: PostgresServer
 ) -> None:
     operator = start_operator(
-        limited, DATABASE_URL=rows.url, CAIRN_HOME_NAMESPACE=solo.namespace, CAIRN_SWEEP_SECONDS="2"
+        limited, DATABASE_URL=rows.url, CAIRN_HOME_NAMESPACE=solo.namespace, CAIRN_SWEEP_SECONDS="2",
+        CAIRN_LEADER_ELECTION="true", CAIRN_LEASE_SECONDS="4", CAIRN_LEASE_NAME=f"limited-{solo.namespace}-operator",
     )  # fmt: skip
     solo.run("work", job("a", fake={"message": '{"n": 1}'}), hanging("b", "a"), job("c", "b"), params={"p": 1},
              checkpoint={"retentionCount": 3, "criticalJobIds": ["c"],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 from collections.abc import Mapping
 
 from cairn.errors import ApiError
@@ -13,20 +14,20 @@ BOB = Caller("bob", "uid-bob", ("system:authenticated",))
 
 
 class FakeReviewer:
-    """Knows `alice-token` and `bob-token`. Rights are (user, verb, resource, namespace); "" is every namespace."""
+    """Knows `alice-token` and `bob-token`. Rights are (user, verb, resource, namespace, name); "" is every one."""
 
     def __init__(self) -> None:
         self.tokens: dict[str, Caller] = {"alice-token": ALICE, "bob-token": BOB}
-        self.rights: set[tuple[str, str, str, str]] = set()
+        self.rights: set[tuple[str, str, str, str, str]] = set()
         self.uids: dict[str, str] = {"red": "uid-red", "blue": "uid-blue"}
         self.asked: list[str | Attributes] = []  # every question that was not answered from memory
         self.error: ApiError | None = None  # what every question is answered with
         self.hold: asyncio.Event | None = None  # answers wait for it
         self.at_once = self.most_at_once = 0
 
-    def grant(self, user: str, verb: str, resource: str, namespace: str = "") -> None:
+    def grant(self, user: str, verb: str, resource: str, namespace: str = "", name: str = "") -> None:
         """Give a right."""
-        self.rights.add((user, verb, resource, namespace))
+        self.rights.add((user, verb, resource, namespace, name))
 
     async def authenticate(self, token: str) -> Caller | None:
         await self._question(token)
@@ -34,8 +35,11 @@ class FakeReviewer:
 
     async def allowed(self, caller: Caller, attributes: Attributes) -> bool:
         await self._question(attributes)
-        act = (caller.username, attributes.verb, attributes.resource)
-        return not self.rights.isdisjoint({(*act, attributes.namespace), (*act, "")})
+        resource = "/".join(filter(None, (attributes.resource, attributes.subresource)))
+        acts = itertools.product(
+            [caller.username], [attributes.verb], [resource], {attributes.namespace, ""}, {attributes.name, ""}
+        )
+        return not self.rights.isdisjoint(acts)
 
     async def namespaces(self) -> Mapping[str, str]:
         await self._question("namespaces")

@@ -1,13 +1,15 @@
-"""Checkpoints in memory: the contract of every store, without a database. For tests, and for trying things out."""
+"""Checkpoints, and the Lease, in memory: the contracts without a database or a cluster. For tests, and for trying."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 from dataclasses import replace
+from itertools import count
 
 from cairn.core.checkpoint import serializer
 from cairn.core.checkpoint.state import Checkpoint, Grave, Stored
-from cairn.errors import IdTaken
+from cairn.core.leading import Lease
+from cairn.errors import AlreadyExists, ApiError, Conflict, Gone, IdTaken, Unavailable
 from cairn.ports import Page, Query, Stats
 
 
@@ -81,3 +83,38 @@ class MemoryStore:
 
     def _all(self) -> Iterable[Checkpoint]:
         return (stored.checkpoint for stored in self._rows.values())
+
+
+class MemoryLeases:
+    """`ports.Leases` in one variable. `error` is what every call raises; answers of updates can be lost."""
+
+    def __init__(self) -> None:
+        self._lease: Lease | None = None
+        self._versions = count(1)
+        self.error: ApiError | None = None
+        self.lose_answers = 0
+
+    async def get(self) -> Lease | None:
+        if self.error is not None:
+            raise self.error
+        return self._lease
+
+    async def create(self, lease: Lease) -> Lease:
+        if await self.get() is not None:
+            raise AlreadyExists("there is a Lease")
+        return self._put(lease)
+
+    async def update(self, lease: Lease) -> Lease:
+        if (known := await self.get()) is None:
+            raise Gone("there is no Lease")
+        if known.version != lease.version:
+            raise Conflict("it has changed")
+        written = self._put(lease)
+        if self.lose_answers:
+            self.lose_answers -= 1
+            raise Unavailable("the answer was lost")
+        return written
+
+    def _put(self, lease: Lease) -> Lease:
+        self._lease = replace(lease, version=str(next(self._versions)))
+        return self._lease

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from importlib.metadata import version
 from typing import Any
 
 from asgi_correlation_id import CorrelationIdMiddleware
@@ -16,6 +15,7 @@ from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 
+from cairn import build
 from cairn.api import health
 from cairn.api.endpoints import checkpoints, executions, identity, jobs, restores, training
 from cairn.api.gate import Gate, Quota
@@ -74,7 +74,7 @@ def document() -> dict[str, Any]:
 
 def _routed(**surroundings: Any) -> CairnApi:
     app = CairnApi(
-        title="Cairn", version=version("cairn"), description=DESCRIPTION, docs_url=None, redoc_url=None,
+        title="Cairn", version=build.VERSION, description=DESCRIPTION, docs_url=None, redoc_url=None,
         redirect_slashes=False, exception_handlers={HTTPException: _passed_on, RequestValidationError: _passed_on},
         separate_input_output_schemas=False, generate_unique_id_function=lambda route: to_camel(route.name),
         **surroundings,

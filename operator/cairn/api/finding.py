@@ -15,7 +15,9 @@ from typing import Any
 from cairn import names
 from cairn.api.parts import Parts
 from cairn.app.control.checkpoints import Tenants
+from cairn.core.borrowing import borrowed
 from cairn.core.checkpoint.state import Checkpoint
+from cairn.core.parse import parse
 from cairn.core.refs import ExecutionRef, execution_ref, is_checkpoint_id
 from cairn.errors import NotFound
 from cairn.ports import Attributes, Caller
@@ -89,10 +91,24 @@ async def choice(parts: Parts, caller: Caller, namespace: str, execution: str | 
     return f"the newest there are: {known}; {taken}" if known else f"there are none yet; {taken}"
 
 
+async def writable(parts: Parts, caller: Caller, namespace: str, spec: Mapping[str, Any]) -> None:
+    """Do nothing if the caller may have an execution with that spec in that namespace.
+
+    What the admission policies ask of who writes an execution, they would ask here of the account of the API. Raises
+    InvalidSpec with every violation, Forbidden.
+    """
+    await parts.access.require_borrowed(caller, namespace, borrowed(parse(spec).jobs))
+    source = spec.get("restoreFrom") or {}
+    await foreign_source(parts, caller, namespace, source)
+    if source.get("namespace", namespace) != namespace and not spec.get("jobs"):
+        # Its jobs come with the checkpoint, and with them the Secrets and accounts that they name.
+        await parts.access.require(caller, "create", "pods", namespace, group="")
+
+
 async def foreign_source(parts: Parts, caller: Caller, namespace: str, source: Mapping[str, Any]) -> None:
     """Do nothing if the caller may read the checkpoint that a `restoreFrom` names in another namespace.
 
-    The admission policy for this asks whoever writes the execution, which is the account of the API. Raises Forbidden.
+    Raises Forbidden.
     """
     where, name = source.get("namespace") or namespace, source.get("checkpointName") or ""
     if where != namespace:

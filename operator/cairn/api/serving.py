@@ -37,8 +37,8 @@ _SIGNALS = (signal.SIGTERM, signal.SIGINT)
 @asynccontextmanager
 async def connected(settings: ApiSettings) -> AsyncIterator[Parts]:
     """The parts of an application on a real cluster, and a database where one is named. Raises NotConfigured."""
-    url = settings.database_url
-    pool = Pool(url.get_secret_value(), READER) if url else None
+    address = settings.address()
+    pool = Pool(address, READER) if address else None
     api = await connect()
     try:
         if pool is not None:

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 
 import limits
-from pydantic import AfterValidator, Field, SecretStr, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
-from cairn.config import LogSettings
+from cairn.config import DATABASE, DatabaseSettings, LogSettings, read
 
 _PREFIX = "CAIRN_API_"
-_SHARED = {"database_url": "DATABASE_URL", "log_format": "CAIRN_LOG_FORMAT", "log_level": "CAIRN_LOG_LEVEL"}
+_SHARED = DATABASE | {"log_format": "CAIRN_LOG_FORMAT", "log_level": "CAIRN_LOG_LEVEL"}
 _LISTS = ("audiences", "cors_origins", "trusted_proxies")
 
 
@@ -29,7 +28,7 @@ def _rate(text: str) -> str:
 Rate = Annotated[str, AfterValidator(_rate)]
 
 
-class ApiSettings(LogSettings):
+class ApiSettings(LogSettings, DatabaseSettings):
     """How the API runs. Each field is read from `CAIRN_API_<FIELD>`; empty is not set."""
 
     host: str = "127.0.0.1"
@@ -62,8 +61,6 @@ class ApiSettings(LogSettings):
     """Origins whose pages may call the API; empty: none."""
     trusted_proxies: tuple[str, ...] = ("127.0.0.1",)
     """Addresses or networks whose X-Forwarded-For and X-Forwarded-Proto are believed."""
-    database_url: SecretStr | None = None
-    """Where checkpoints are read from (from DATABASE_URL); without it their objects are all there is."""
 
     @model_validator(mode="after")
     def _both_or_none(self) -> ApiSettings:
@@ -79,9 +76,4 @@ def variable(field: str) -> str:
 
 def from_environment(environment: Mapping[str, str] | None = None) -> ApiSettings:
     """The settings that the environment gives. Raises pydantic's ValidationError, which names the field."""
-    given = os.environ if environment is None else environment
-    found: dict[str, object] = {}
-    for name in ApiSettings.model_fields:
-        if (value := given.get(variable(name))) not in (None, ""):
-            found[name] = tuple(filter(None, value.split(","))) if name in _LISTS else value
-    return ApiSettings.model_validate(found)
+    return read(ApiSettings, variable, _LISTS, environment)

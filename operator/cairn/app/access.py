@@ -21,6 +21,7 @@ from typing import Any, Generic, TypeVar
 from cachetools import TLRUCache
 
 from cairn import names
+from cairn.core.borrowing import Borrowed
 from cairn.errors import Forbidden, Unauthenticated
 from cairn.ports import Attributes, Caller, Reviewer
 
@@ -119,6 +120,23 @@ class Access:
         if not await self.allowed(caller, wanted):
             raise Forbidden(_refusal(caller, wanted))
 
+    async def require_borrowed(self, caller: Caller, namespace: str, borrowed: Borrowed) -> None:
+        """Do nothing if the caller could use all that without Cairn. Raises Forbidden, Refused, Unavailable.
+
+        As the admission policy `borrowing` asks it of who writes executions with kubectl.
+        """
+        if borrowed == Borrowed() or await self.allowed(caller, Attributes("create", "pods", namespace, group="")):
+            return
+        for name in borrowed.secrets:
+            if not await self.allowed(caller, Attributes("get", "secrets", namespace, name, group="")):
+                raise Forbidden(_not_theirs(caller, namespace, f"Secret {name} is named", "get it"))
+        for name in borrowed.accounts:
+            token = Attributes("create", "serviceaccounts", namespace, name, "token", group="")
+            impersonate = Attributes("impersonate", "serviceaccounts", namespace, name, group="")
+            if not (await self.allowed(caller, token) or await self.allowed(caller, impersonate)):
+                what = "impersonate it nor create tokens for it"
+                raise Forbidden(_not_theirs(caller, namespace, f"service account {name} is used", what))
+
     async def visible(self, caller: Caller, attributes: Attributes) -> Visible:
         """Where the caller may do that (its namespace is not looked at). Raises Refused, Unavailable.
 
@@ -161,6 +179,10 @@ async def _all(asked: Iterable[Coroutine[Any, Any, V]]) -> list[V]:
 
 def _digest(token: str) -> str:
     return hashlib.sha256(token.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def _not_theirs(caller: Caller, namespace: str, used: str, rights: str) -> str:
+    return f"spec.jobs: {used}, and {caller.username} may neither {rights} nor create pods in namespace {namespace}"
 
 
 def _refusal(caller: Caller, wanted: Attributes) -> str:

@@ -59,6 +59,12 @@ class EventWriter:
                 await self._cluster.post_event(self._event(identity, note, at))
             except ApiError as error:
                 logger.info("an Event could not be written: %s", error)
+            finally:
+                self._queue.task_done()
+
+    async def drain(self) -> None:
+        """Wait until everything queued is written; only while it runs."""
+        await self._queue.join()
 
     def _allowed(self, uid: str, note: Note, now: datetime) -> bool:
         tokens, at = self._tokens.get(uid, (float(BURST), now))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from prometheus_client import Counter, Gauge, Histogram
 
+LEADER = Gauge("cairn_leader", "Whether this replica leads: only that one works.")
 CHECKPOINTS = Counter("cairn_checkpoints", "Checkpoints settled, by trigger and outcome.", ["trigger", "outcome"])
 CHECKPOINT_SECONDS = Histogram(
     "cairn_checkpoint_duration_seconds", "Gathering a state and writing it down, without the calls that store it.",

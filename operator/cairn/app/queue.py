@@ -13,6 +13,8 @@ import random
 from collections.abc import Callable, Coroutine, Hashable
 from typing import Any, Generic, TypeVar
 
+from cairn.errors import NotLeading
+
 logger = logging.getLogger(__name__)
 
 K = TypeVar("K", bound=Hashable)
@@ -32,9 +34,13 @@ class WorkQueue(Generic[K]):
         self._busy: dict[K, bool] = {}  # being worked on; True: look again afterwards
         self._timers: dict[K, asyncio.TimerHandle] = {}
         self._failures: dict[K, int] = {}
+        self._closed = False
+        self._idle = asyncio.Event()  # nothing is being worked on, and nothing will be
 
     def add(self, key: K) -> None:
         """Look at the key as soon as possible."""
+        if self._closed:
+            return
         if key in self._busy:
             self._busy[key] = True
         elif key not in self._waiting:
@@ -44,6 +50,8 @@ class WorkQueue(Generic[K]):
 
     def add_after(self, key: K, seconds: float) -> None:
         """Look at the key after a delay, unless something leads to it earlier; the earlier delay wins."""
+        if self._closed:
+            return
         loop = asyncio.get_running_loop()
         timer = self._timers.get(key)
         if timer is not None and timer.when() <= loop.time() + seconds:
@@ -54,6 +62,20 @@ class WorkQueue(Generic[K]):
     def depth(self) -> int:
         """How many keys wait for a worker."""
         return self._ready.qsize()
+
+    def close(self) -> None:
+        """Take no more, and forget what waits, now or for a time to come."""
+        self._closed = True
+        while not self._ready.empty():
+            self._ready.get_nowait()
+        for key in list(self._timers):
+            self._cancel_timer(key)
+
+    async def drain(self) -> None:
+        """Close, and wait until what is being worked on has ended."""
+        self.close()
+        if self._busy:
+            await self._idle.wait()
 
     async def run(self) -> None:
         """Work until cancelled."""
@@ -70,14 +92,18 @@ class WorkQueue(Generic[K]):
             timer.cancel()
 
     async def _loop(self) -> None:
-        while True:
+        while not self._closed:
             key = await self._ready.get()
             self._waiting.discard(key)
+            if self._closed:  # while this worker was woken up
+                return
             self._busy[key] = False
             try:
                 again = await self._attempt(key)
             finally:
                 dirty = self._busy.pop(key)
+                if self._closed and not self._busy:
+                    self._idle.set()
             if dirty:
                 self.add(key)
             elif again is not None:
@@ -86,6 +112,8 @@ class WorkQueue(Generic[K]):
     async def _attempt(self, key: K) -> float | None:
         try:
             again = await self._work(key)
+        except NotLeading:
+            return None  # whoever leads next looks at everything
         except Exception as error:
             failures = self._failures[key] = self._failures.get(key, 0) + 1
             delay = min(BACKOFF_FIRST * 2.0 ** min(failures, 16), BACKOFF_MOST) * random.uniform(0.5, 1.0)

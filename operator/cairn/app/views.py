@@ -139,6 +139,10 @@ class Views:
         if restored is not None:
             self._forks.get(restored.origin.execution_uid, {}).pop(uid, None)
 
+    def forget_findings(self) -> None:
+        """Keep what watches bring; what was looked up, tried or decided besides is found anew when it is needed."""
+        self._seen = {uid: _Seen(jobs=seen.jobs, pods=seen.pods) for uid, seen in self._seen.items()}
+
     def execution(self, uid: str) -> ExecutionView | None:
         """The execution with that UID, if it has been seen."""
         return self._executions.get(uid)

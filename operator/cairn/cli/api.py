@@ -8,13 +8,12 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from pydantic import ValidationError
 
 from cairn.api.serving import serve
 from cairn.api.settings import from_environment, variable
 from cairn.api.tracing import RequestFilter
 from cairn.cli.logging import configure_logging
-from cairn.errors import NotConfigured
+from cairn.cli.serving import settings_from, told
 
 KubeconfigOption = Annotated[
     Path | None, typer.Option(help="The cluster to ask; by default what KUBECONFIG or the pod's account says.")
@@ -30,16 +29,7 @@ def run(kubeconfig: KubeconfigOption = None) -> None:
     """
     if kubeconfig is not None:
         os.environ["KUBECONFIG"] = str(kubeconfig)
-    try:
-        settings = from_environment()
-    except ValidationError as error:
-        for problem in error.errors():
-            where = f"{variable(str(problem['loc'][0]))}: " if problem["loc"] else ""
-            typer.echo(where + problem["msg"].removeprefix("Value error, "), err=True)
-        raise typer.Exit(2) from None
+    settings = settings_from(from_environment, variable)
     configure_logging(settings, RequestFilter())
-    try:
+    with told():
         asyncio.run(serve(settings))
-    except NotConfigured as error:
-        typer.echo(str(error), err=True)
-        raise typer.Exit(2) from None

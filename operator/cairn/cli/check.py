@@ -11,10 +11,12 @@ import typer
 from cairn.adapters.kube.api import connect
 from cairn.adapters.kube.installation import KubeInstallation
 from cairn.adapters.postgres import migrate
+from cairn.adapters.postgres.pool import check_address
 from cairn.app.checking import Question, kinds, look_at
-from cairn.cli.migrate import address
+from cairn.cli.serving import settings_from
 from cairn.cli.session import REFUSED
-from cairn.errors import CairnError, StoreError
+from cairn.config import database_from_environment, variable
+from cairn.errors import CairnError, NotConfigured, StoreError
 
 _ANSWER_SECONDS = 5.0
 
@@ -72,11 +74,11 @@ def _ready(url: str) -> Question:
 
 
 async def _migrated() -> str:
-    try:
-        url = address()
-        missing = await migrate.missing(url) if url else ()
-    except (OSError, StoreError) as error:
-        return str(error)
-    if not url:
+    address = settings_from(database_from_environment, variable).address()
+    if address is None:
         return "neither DATABASE_URL_FILE nor DATABASE_URL names it"
+    try:
+        missing = await migrate.missing(check_address(address))
+    except (NotConfigured, StoreError) as error:
+        return str(error)
     return f"it lacks {', '.join(missing)}: run `cairn migrate`" if missing else ""

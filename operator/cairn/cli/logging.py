@@ -12,6 +12,7 @@ from cairn.core.times import format_time
 
 _FIELDS = (
     "execution", "job", "attempt", "reason", "requestId", "user", "method", "route", "status", "milliseconds",
+    "leader",
 )  # fmt: skip
 
 

@@ -7,10 +7,13 @@ import shlex
 import sys
 from importlib import import_module
 from pathlib import PurePath
+from typing import Annotated
 
 import typer
 from typer.core import TyperCommand, TyperGroup
 from typer.main import get_command
+
+from cairn import build
 
 _PLUGIN = "kubectl-cairn"
 _NO_FILES = ":4"  # what kubectl, which speaks cobra's language, takes for: do not add names of files
@@ -50,8 +53,19 @@ def command(verb: str) -> TyperCommand:
 app = typer.Typer(cls=Verbs, no_args_is_help=True)
 
 
+def _tell_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"cairn {build.described(build.VERSION, build.COMMIT)}")
+        raise typer.Exit
+
+
+VersionOption = Annotated[
+    bool, typer.Option("--version", callback=_tell_version, is_eager=True, help="Print the version and the commit.")
+]
+
+
 @app.callback()
-def cairn() -> None:
+def cairn(version: VersionOption = False) -> None:
     """DAG workflows on Kubernetes that are never lost."""
 
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import os
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from cairn.adapters.postgres import migrate
+from cairn.adapters.postgres.pool import check_address
+from cairn.cli.serving import settings_from, told
+from cairn.config import database_from_environment, variable
 from cairn.errors import StoreError, StoreUnavailable
 
 CheckOption = Annotated[bool, typer.Option("--check", help="Only say whether it is up to date; exit code 1 if not.")]
@@ -21,37 +22,24 @@ _POLL_SECONDS = 1.0
 
 
 def run(check: CheckOption = False, wait: WaitOption = 0) -> None:
-    """Apply what is missing in the database that DATABASE_URL names.
+    """Apply what is missing in the database that DATABASE_URL names, or the file at DATABASE_URL_FILE.
 
-    The address comes from the environment alone, since it may hold a password: from DATABASE_URL, or from the file that
-    DATABASE_URL_FILE names.
+    The address comes from there alone, since it may hold a password.
 
     Example: DATABASE_URL=postgresql://owner@db/cairn cairn migrate
     """
-    try:
-        url = address()
-        if not url:
-            typer.echo("DATABASE_URL is not set: it names the database, such as postgresql://user@host/database",
-                       err=True)  # fmt: skip
-            raise typer.Exit(2)
-        names = asyncio.run(_patiently(url, check, wait))
-    except (OSError, StoreError) as error:
-        typer.echo(str(error), err=True)
-        raise typer.Exit(2) from None
+    address = settings_from(database_from_environment, variable).address()
+    if address is None:
+        typer.echo("DATABASE_URL is not set: it names the database, such as postgresql://user@host/database", err=True)
+        raise typer.Exit(2)
+    with told(StoreError):
+        names = asyncio.run(_patiently(check_address(address), check, wait))
     for name in names:
         typer.echo(f"{'missing' if check else 'applied'} {name}")
     if not names:
         typer.echo("up to date")
     if check and names:
         raise typer.Exit(1)
-
-
-def address() -> str:
-    """What DATABASE_URL or the file of DATABASE_URL_FILE says; empty: neither is set. Raises OSError."""
-    if url := os.environ.get("DATABASE_URL"):
-        return url
-    file = os.environ.get("DATABASE_URL_FILE")
-    return Path(file).read_text().strip() if file else ""
 
 
 async def _patiently(url: str, check: bool, wait: float) -> tuple[str, ...]:

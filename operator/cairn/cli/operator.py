@@ -8,11 +8,10 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from pydantic import ValidationError
 
 from cairn.cli.logging import configure_logging
+from cairn.cli.serving import settings_from, told
 from cairn.config import from_environment, variable
-from cairn.errors import NotConfigured
 from cairn.handlers.main import serve
 
 KubeconfigOption = Annotated[
@@ -32,17 +31,9 @@ def run(kubeconfig: KubeconfigOption = None, namespace: NamespaceOption = None) 
     """
     if kubeconfig is not None:
         os.environ["KUBECONFIG"] = str(kubeconfig)
-    try:
-        settings = from_environment()
-    except ValidationError as error:
-        for problem in error.errors():
-            typer.echo(f"{variable(str(problem['loc'][0]))}: {problem['msg']}", err=True)
-        raise typer.Exit(2) from None
+    settings = settings_from(from_environment, variable)
     if namespace:
         settings = settings.model_copy(update={"namespaces": tuple(namespace)})
     configure_logging(settings)
-    try:
+    with told():
         asyncio.run(serve(settings))
-    except NotConfigured as error:
-        typer.echo(str(error), err=True)
-        raise typer.Exit(2) from None

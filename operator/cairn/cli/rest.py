@@ -64,9 +64,10 @@ class Rest:
                 return found
             asked["cursor"] = str(page["next"])
 
-    async def version(self) -> str:
-        """The version of Cairn that answers."""
-        return _read(lambda wire: str(wire["version"]), await self._get("/api/v1/version"))
+    async def version(self) -> tuple[str, str]:
+        """The version of Cairn that answers, and its commit; empty if it is too old to tell that."""
+        wire = await self._get("/api/v1/version")
+        return _read(lambda wire: (str(wire["version"]), str(wire.get("commit", ""))), wire)
 
     async def _get(self, path: str, **query: str) -> Any:
         try:

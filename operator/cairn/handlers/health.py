@@ -15,7 +15,10 @@ from cairn.config import Settings
 
 @contextlib.asynccontextmanager
 async def serve_health(settings: Settings, operator: Operator, ready: asyncio.Event) -> AsyncIterator[None]:
-    """Serve /livez (the loop turns), /readyz (the watches have begun) and /metrics while the context lasts."""
+    """Serve /livez, /readyz and /metrics while the context lasts.
+
+    Live: the loop turns. Ready: the watches have begun, on a standby too, and nobody has asked for a stop.
+    """
     if not settings.health_port:
         yield
         return

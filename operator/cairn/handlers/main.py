@@ -12,18 +12,23 @@ import asyncio
 import logging
 import signal
 from collections.abc import Iterator
+from contextlib import AsyncExitStack
 from typing import Any
 
 import kopf
 
 from cairn import names
-from cairn.adapters.clock import system_clock
-from cairn.adapters.kube.api import connect
+from cairn.adapters.clock import steady_clock, system_clock
+from cairn.adapters.ids import random_id
+from cairn.adapters.kube.api import Api, connect
 from cairn.adapters.kube.cluster import KubeCluster
-from cairn.adapters.postgres.pool import OPERATOR, Pool
+from cairn.adapters.kube.leases import KubeLeases
+from cairn.adapters.postgres.pool import OPERATOR, Address, Pool, check_address
 from cairn.adapters.postgres.store import PostgresStore
+from cairn.app.leadership import Leadership
 from cairn.app.operator import Operator
-from cairn.config import Settings
+from cairn.config import Settings, home_of, replica_name
+from cairn.core.leading import Standing, Terms
 from cairn.handlers.health import serve_health
 
 logger = logging.getLogger(__name__)
@@ -136,34 +141,63 @@ def registry_for(operator: Operator) -> kopf.OperatorRegistry:
 
 
 async def serve(settings: Settings) -> None:
-    """Run the operator until SIGTERM or SIGINT; raises what ended it otherwise."""
-    pool = Pool(settings.database_url.get_secret_value(), OPERATOR) if settings.database_url else None
-    api = await connect()
-    if pool is not None:
-        await pool.open()
-    else:
-        logger.warning("no DATABASE_URL: checkpoints are kept in their objects only")
-    operator = Operator(KubeCluster(api), system_clock, settings, PostgresStore(pool) if pool else None)
-    ready, halt = asyncio.Event(), asyncio.Event()
-    try:
-        async with serve_health(settings, operator, ready):
-            work = asyncio.create_task(operator.run())
-            watch = asyncio.create_task(_watch(settings, operator, ready, halt))
-            stopped = asyncio.create_task(_told_to_stop(ready))
-            done, _ = await asyncio.wait({work, watch, stopped}, return_when=asyncio.FIRST_COMPLETED)
-            # Our own tasks end first: Kopf waits five seconds for every task it does not know before it cancels it.
-            work.cancel()
-            stopped.cancel()
-            await asyncio.gather(work, stopped, return_exceptions=True)
-            halt.set()
-            await asyncio.gather(watch, return_exceptions=True)
-            for task in done:
-                task.result()
-    finally:
+    """Run the operator until SIGTERM or SIGINT; raises what ended it otherwise, NotConfigured among it."""
+    address = settings.address()
+    if address is not None:
+        check_address(address)  # before anything is opened
+    async with AsyncExitStack() as stack:
+        api = await connect()
+        stack.push_async_callback(api.close)
+        leadership = _leadership(settings, api) if settings.leader_election else None
+        if leadership is not None:
+            api = api.guarded(leadership.check)
+        pool = await _open_pool(address, leadership)
         if pool is not None:
-            await pool.close()
-        await api.close()
-        logger.info("stopped")
+            stack.push_async_callback(pool.close)
+        rows = PostgresStore(pool) if pool else None
+        await _serve(settings, Operator(KubeCluster(api), system_clock, settings, rows, leadership))
+    logger.info("stopped")
+
+
+def _leadership(settings: Settings, api: Api) -> Leadership:
+    me = f"{replica_name()}_{random_id()[:8]}"
+    leases = KubeLeases(api, home_of(settings), settings.lease_name)
+    return Leadership(leases, Standing(me, Terms.of(settings.lease_seconds)), system_clock, steady_clock)
+
+
+async def _open_pool(address: Address | None, leadership: Leadership | None) -> Pool | None:
+    if address is None:
+        logger.warning("no DATABASE_URL: checkpoints are kept in their objects only")
+        return None
+    pool = Pool(address, OPERATOR, may_use=leadership.check) if leadership else Pool(address, OPERATOR)
+    await pool.open()
+    return pool
+
+
+async def _serve(settings: Settings, operator: Operator) -> None:
+    ready, halt = asyncio.Event(), asyncio.Event()
+    async with serve_health(settings, operator, ready):
+        work = asyncio.create_task(_work(settings, operator, ready))
+        watch = asyncio.create_task(_watch(settings, operator, ready, halt))
+        stopped = asyncio.create_task(_told_to_stop(ready))
+        done, _ = await asyncio.wait({work, watch, stopped}, return_when=asyncio.FIRST_COMPLETED)
+        ready.clear()
+        if stopped in done:
+            await operator.drain(settings.shutdown_seconds)
+        # Our own tasks end first: Kopf waits five seconds for every task it does not know before it cancels it.
+        work.cancel()
+        stopped.cancel()
+        await asyncio.gather(work, stopped, return_exceptions=True)
+        halt.set()
+        await asyncio.gather(watch, return_exceptions=True)
+        for task in done:
+            task.result()
+
+
+async def _work(settings: Settings, operator: Operator, ready: asyncio.Event) -> None:
+    if settings.leader_election:
+        await ready.wait()  # who sees nothing yet takes the Lease from nobody
+    await operator.run()
 
 
 async def _told_to_stop(ready: asyncio.Event) -> None:

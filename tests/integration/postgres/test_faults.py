@@ -21,7 +21,7 @@ from cairn.adapters.postgres.pool import OPERATOR, Pool
 from cairn.adapters.postgres.sql import queries
 from cairn.adapters.postgres.store import PostgresStore
 from cairn.core.checkpoint.state import Grave
-from cairn.errors import DamagedPayload, StoreUnavailable, WrongDigest
+from cairn.errors import DamagedPayload, NotLeading, StoreUnavailable, WrongDigest
 from cairn.ports import Query
 from support.checkpoints import Rows
 from support.postgres import NOBODY, PostgresServer, name_of
@@ -72,6 +72,27 @@ async def test_a_pool_opens_and_closes_without_a_database() -> None:
     await refused(PostgresStore(pool), names.DATABASE_UNAVAILABLE)
     async with asyncio.timeout(5):
         await pool.close()
+
+
+async def test_nothing_is_asked_by_who_may_not_any_more(rows: Rows) -> None:
+    """A leader whose time is over; its connections stay whole."""
+    allowed = True
+
+    def may_use() -> None:
+        if not allowed:
+            raise NotLeading("not sent")
+
+    pool = Pool(rows.url, OPERATOR, size=1, may_use=may_use)
+    await pool.open()
+    store, put = PostgresStore(pool), TENANT.stored()
+    allowed = False
+    for _ in range(3):
+        with pytest.raises(NotLeading):
+            await store.put(put)
+    assert rows.all() == []
+    allowed = True
+    await store.put(put)
+    await pool.close()
 
 
 async def test_frozen(store: PostgresStore, postgres: PostgresServer, monkeypatch: pytest.MonkeyPatch) -> None:

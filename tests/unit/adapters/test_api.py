@@ -157,3 +157,18 @@ def test_the_clock_has_the_precision_of_the_api() -> None:
 
 async def test_metadata_of_nothing_is_an_empty_list() -> None:
     assert await Api(Client(body={"items": None, "metadata": {}})).list_metadata("/apis/x") == []  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("method", ["create", "replace", "patch", "apply", "delete"])
+async def test_a_guarded_one_sends_no_write_that_is_not_allowed(method: str) -> None:
+    def never() -> None:
+        raise errors.NotLeading("not sent")
+
+    client = Client()
+    guarded = Api(client).guarded(never)
+    body = {"metadata": {"resourceVersion": "1", "uid": "u"}}
+    with pytest.raises(errors.NotLeading):
+        await (guarded.delete("/p", uid="u") if method == "delete" else getattr(guarded, method)("/p", body))
+    assert client.sent == []
+    await guarded.get("/p")
+    assert [sent[0] for sent in client.sent] == ["GET"]

@@ -42,6 +42,7 @@ TABLE: list[tuple[Exception, Kind]] = [
     (errors.Refused(QUOTA, status=403), kinds.POLICY),
     (errors.Refused("slow", status=429), kinds.BUSY),
     (errors.Unavailable("no"), kinds.UNAVAILABLE),
+    (errors.NotLeading("no"), kinds.UNAVAILABLE),
     (errors.CannotSave("TooLarge", "no"), kinds.CANNOT_SAVE),
     (errors.DamagedPayload("no"), kinds.DAMAGED),
     (errors.WrongDigest("no"), kinds.DAMAGED),

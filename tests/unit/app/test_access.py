@@ -8,6 +8,7 @@ import gc
 import pytest
 
 from cairn.app.access import Access, Remembering
+from cairn.core.borrowing import Borrowed
 from cairn.errors import ApiError, Forbidden, Refused, Unauthenticated, Unavailable
 from cairn.ports import Attributes
 from support.reviewer import ALICE, BOB, FakeReviewer
@@ -87,7 +88,7 @@ async def test_a_right_that_is_taken_away_holds_on_for_seconds_only(
 async def test_a_right_that_is_given_counts_sooner(reviewer: FakeReviewer, timer: Timer, access: Access) -> None:
     with pytest.raises(Forbidden):
         await access.require(BOB, "get", "pods", "red", "p", subresource="log", group="")
-    reviewer.grant("bob", "get", "pods", "red")
+    reviewer.grant("bob", "get", "pods/log", "red")
     timer.now = 2.1
     await access.require(BOB, "get", "pods", "red", "p", subresource="log", group="")
 
@@ -203,3 +204,50 @@ async def test_a_namespace_that_is_new_is_known_at_once(reviewer: FakeReviewer, 
     assert await access.uid_of("green") is None
     reviewer.uids["green"] = "uid-green"
     assert await access.uid_of("green") == "uid-green"
+
+
+BORROWED = Borrowed(("db", "s3"), ("robot",))
+
+
+@pytest.mark.parametrize(
+    "rights",
+    [
+        [("create", "pods", "red", "")],
+        [("get", "secrets", "red", "db"), ("get", "secrets", "red", "s3"),
+         ("impersonate", "serviceaccounts", "", "robot")],
+        [("get", "secrets", "red", ""), ("create", "serviceaccounts/token", "red", "robot")],
+    ],
+    ids=["who may create pods may use all", "each Secret, and being the account", "all Secrets, and its tokens"],
+)  # fmt: skip
+async def test_what_somebody_could_use_anyway_may_be_borrowed(
+    reviewer: FakeReviewer, access: Access, rights: list[tuple[str, str, str, str]]
+) -> None:
+    for right in rights:
+        reviewer.grant("alice", *right)
+    await access.require_borrowed(ALICE, "red", BORROWED)
+    with pytest.raises(Forbidden):
+        await access.require_borrowed(BOB, "red", BORROWED)
+    with pytest.raises(Forbidden):
+        await access.require_borrowed(ALICE, "blue", BORROWED)
+
+
+@pytest.mark.parametrize(
+    ("rights", "told"),
+    [
+        ([("get", "secrets", "red", "db")], "Secret s3 is named"),
+        ([("get", "secrets", "red", ""), ("get", "serviceaccounts", "red", "")], "service account robot is used"),
+    ],
+    ids=["a Secret", "an account"],
+)
+async def test_what_somebody_could_not_use_is_named(
+    reviewer: FakeReviewer, access: Access, rights: list[tuple[str, str, str, str]], told: str
+) -> None:
+    for right in rights:
+        reviewer.grant("alice", *right)
+    with pytest.raises(Forbidden, match=told):
+        await access.require_borrowed(ALICE, "red", BORROWED)
+
+
+async def test_who_borrows_nothing_is_not_asked_about(reviewer: FakeReviewer, access: Access) -> None:
+    await access.require_borrowed(ALICE, "red", Borrowed())
+    assert not reviewer.asked

@@ -1,14 +1,18 @@
-"""When the work begins: once everything is listed, or soon after something is there to be done."""
+"""When the work begins, and when it ends: not before everything is listed, and only on the replica that leads."""
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable, Coroutine
+from typing import Any
 
 import pytest
 
 from cairn.adapters.clock import system_clock
 from cairn.app import operator
+from cairn.app.executions import Key
 from cairn.app.operator import Operator
+from cairn.app.reconcile import Reconciler
 from cairn.config import Settings
 
 META = {"namespace": "ns", "name": "x", "uid": "u", "resourceVersion": "1", "generation": 1}
@@ -22,3 +26,85 @@ async def test_work_begins_soon_even_if_the_listing_is_never_told_of(monkeypatch
     assert not made.begun
     await asyncio.wait_for(made._listed.wait(), 5)
     assert made.begun
+
+
+class Turns:
+    """An election that is won and lost as a test says."""
+
+    def __init__(self) -> None:
+        self.leads = False
+        self.task: asyncio.Task[None] | None = None
+
+    async def run(self, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        self._work = work
+        await asyncio.Event().wait()
+
+    def win(self) -> None:
+        self.leads, self.task = True, asyncio.create_task(self._work())
+
+    async def lose(self) -> None:
+        assert self.task is not None
+        self.leads = False
+        self.task.cancel()
+        await asyncio.wait({self.task})
+
+
+async def test_a_standby_sees_everything_and_does_nothing_until_it_leads(monkeypatch: pytest.MonkeyPatch) -> None:
+    looked: list[str] = []
+
+    async def look(self: Reconciler, key: Key) -> None:
+        looked.append(key.name)
+
+    monkeypatch.setattr(Reconciler, "reconcile", look)
+    turns = Turns()
+    made = Operator(None, system_clock, Settings(), election=turns)  # type: ignore[arg-type]
+    running = asyncio.create_task(made.run())
+    await asyncio.sleep(0)
+    try:
+        made.begin()
+        made.see_execution({"metadata": META, "spec": {}})
+        made.forget_execution({"metadata": META | {"name": "none", "uid": "none"}})
+        await asyncio.sleep(0.01)
+        told = made.describe()
+        assert (looked, told["leader"], told["executions"], told["queued"]) == ([], False, 1, 0)
+        turns.win()
+        await until(lambda: looked == ["x"])
+        assert made.describe()["leader"]
+        await turns.lose()
+        made.see_execution({"metadata": META | {"resourceVersion": "2"}, "spec": {}})
+        await asyncio.sleep(0.01)
+        assert looked == ["x"]
+        turns.win()
+        await until(lambda: looked == ["x", "x"])
+        await made.drain(5)
+        made.see_execution({"metadata": META | {"resourceVersion": "3"}, "spec": {}})
+        await asyncio.sleep(0.01)
+        assert looked == ["x", "x"], "nothing is begun once a stop was asked for"
+    finally:
+        await turns.lose()
+        running.cancel()
+        await asyncio.wait({running})
+
+
+async def test_what_does_not_end_in_time_is_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    began = asyncio.Event()
+
+    async def hang(self: Reconciler, key: Key) -> None:
+        began.set()
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(Reconciler, "reconcile", hang)
+    made = Operator(None, system_clock, Settings())  # type: ignore[arg-type]
+    running = asyncio.create_task(made.run())
+    made.begin()
+    made.see_execution({"metadata": META, "spec": {}})
+    await began.wait()
+    await asyncio.wait_for(made.drain(0.01), 5)
+    running.cancel()
+    await asyncio.wait_for(asyncio.wait({running}), 5)
+
+
+async def until(holds: Callable[[], object]) -> None:
+    async with asyncio.timeout(5):
+        while not holds():
+            await asyncio.sleep(0.001)

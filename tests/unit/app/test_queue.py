@@ -11,7 +11,7 @@ import pytest
 
 from cairn.app import queue
 from cairn.app.queue import WorkQueue
-from cairn.errors import Unavailable
+from cairn.errors import NotLeading, Unavailable
 
 
 @contextlib.asynccontextmanager
@@ -175,3 +175,51 @@ async def test_the_wait_after_errors_grows_up_to_a_bound_and_is_forgotten_after_
     good = False
     again = await keys._attempt("a")
     assert again is not None and again <= 2 * queue.BACKOFF_FIRST
+
+
+async def test_drained_it_ends_what_is_being_worked_on_and_begins_nothing_more() -> None:
+    seen: list[str] = []
+    begun, may_end = asyncio.Event(), asyncio.Event()
+
+    async def work(key: str) -> float:
+        begun.set()
+        await may_end.wait()
+        seen.append(key)
+        return 0.0
+
+    keys: WorkQueue[str] = WorkQueue(work, workers=1)
+    async with running(keys):
+        keys.add("a")
+        await begun.wait()
+        keys.add("b")
+        keys.add_after("c", 0)
+        draining = asyncio.create_task(keys.drain())
+        await asyncio.sleep(0.01)
+        assert not draining.done()
+        keys.add("d")
+        may_end.set()
+        await asyncio.wait_for(draining, 5)
+        await asyncio.sleep(0.01)
+    assert (seen, keys.depth()) == (["a"], 0)
+
+
+async def test_an_idle_queue_is_drained_at_once() -> None:
+    keys: WorkQueue[str] = WorkQueue(lambda key: asyncio.sleep(0))  # type: ignore[arg-type,return-value]
+    async with running(keys):
+        await asyncio.sleep(0)
+        await asyncio.wait_for(keys.drain(), 5)
+
+
+async def test_who_does_not_lead_any_more_is_not_worth_a_line(caplog: pytest.LogCaptureFixture) -> None:
+    tried: list[str] = []
+
+    async def work(key: str) -> None:
+        tried.append(key)
+        raise NotLeading("not sent")
+
+    keys: WorkQueue[str] = WorkQueue(work)
+    async with running(keys):
+        keys.add("a")
+        await until(lambda: tried)
+        await asyncio.sleep(0.01)
+    assert (tried, caplog.records) == (["a"], []), "nor tried again"

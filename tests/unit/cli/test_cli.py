@@ -94,6 +94,7 @@ def test_what_is_told_of_a_file_is_told_whole() -> None:
 def test_version() -> None:
     said = RUN.invoke(app, ["version"], env={"CAIRN_API_URL": ""}).output
     golden("version", said.replace(metadata.version("cairn"), "VERSION"))
+    assert RUN.invoke(app, ["--version"]).output == f"cairn {metadata.version('cairn')} (commit unknown)\n"
 
 
 @pytest.mark.parametrize(

@@ -197,11 +197,15 @@ def test_wrong_settings(
 
 
 def test_versions(asking: Asking) -> None:
-    said, [asked] = asking(Given({"version": "9.9.9"}), "version")
-    assert asked.path == "/api/v1/version" and said.out.splitlines()[1:] == ["server: 9.9.9"]
-    said, saw = asking(Given({"version": "9.9.9"}), "version", "--short")
+    server = {"version": "9.9.9", "commit": "abc"}
+    said, [asked] = asking(Given(server), "version")
+    assert asked.path == "/api/v1/version" and said.out.splitlines()[1:] == ["server: 9.9.9 (commit abc)"]
+    said, saw = asking(Given(server), "version", "--short")
     assert saw == [] and said.out.count(".") == 2
-    assert json.loads(asking(Given({"version": "9.9.9"}), "version", "-o", "json")[0].out)["server"] == "9.9.9"
+    told = json.loads(asking(Given(server), "version", "-o", "json")[0].out)
+    assert (told["server"], told["serverCommit"], told["clientCommit"]) == ("9.9.9", "abc", "unknown")
+    said, _ = asking(Given({"version": "0.1.0"}), "version")
+    assert said.out.splitlines()[1:] == ["server: 0.1.0 (commit unknown)"], "of a server that tells no commit yet"
     assert asking(problem(500, "x"), "version")[0].code == 2
 
 

@@ -128,9 +128,10 @@ def test_every_condition_type_is_named() -> None:
 
 def test_the_settings_are_documented_with_their_defaults() -> None:
     table = _text(ROOT / "docs" / "operations.md")
-    rows = re.findall(r"^\| `(CAIRN_\w+|DATABASE_URL)` \| (\S+) \|", table, re.MULTILINE)
+    rows = re.findall(r"^\| `(CAIRN_\w+|DATABASE_URL\w*)` \| (\S+) \|", table, re.MULTILINE)
     fields = {variable(name): field.default for name, field in Settings.model_fields.items()}
-    fields |= {"CAIRN_NAMESPACES": "all", "CAIRN_HOME_NAMESPACE": "own", "DATABASE_URL": "none"}
+    fields |= {"CAIRN_NAMESPACES": "all", "CAIRN_HOME_NAMESPACE": "own"}
+    fields |= {"DATABASE_URL": "none", "DATABASE_URL_FILE": "none"}
     fields |= {api.variable(name): _default(field.default) for name, field in api.ApiSettings.model_fields.items()}
     assert dict(rows) == {name: "false" if default is False else str(default) for name, default in fields.items()}
 

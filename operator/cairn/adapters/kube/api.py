@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Any
 from urllib.parse import urlencode
 
@@ -68,8 +68,13 @@ async def _configure(settings: client.Configuration, kubeconfig: str | None, con
 class Api:
     """JSON requests to one API server."""
 
-    def __init__(self, api_client: client.ApiClient) -> None:
+    def __init__(self, api_client: client.ApiClient, may_write: Callable[[], None] = lambda: None) -> None:
         self._client = api_client
+        self._may_write = may_write
+
+    def guarded(self, may_write: Callable[[], None]) -> Api:
+        """The same, but whatever is no GET is only sent if `may_write` raises nothing; closed with this one."""
+        return Api(self._client, may_write)
 
     async def authorization(self) -> str:
         """The header that says who the user is, for a program that asks the API server itself; empty: a certificate."""
@@ -167,6 +172,8 @@ class Api:
             raise Rejected("a name holds what no name may hold", status=422)
         headers = {"Content-Type": content_type, "Accept": accept}
         await self._client.update_params_for_auth(headers, [], ["BearerToken"], path, method, body)
+        if method != "GET":
+            self._may_write()  # last of all: nothing is waited for between this and the sending
         url = self._client.configuration.host + path + (f"?{urlencode(query)}" if query else "")
         try:
             answer = await self._client.rest_client.request(

@@ -12,6 +12,7 @@ from cairn import names
 from cairn.errors import NotMigrated, StoreError, StoreUnavailable
 
 NO_ADDRESS = "DATABASE_URL is not the address of a database, such as postgresql://user@host/database"
+NO_ADDRESS_IN_FILE = "the file of DATABASE_URL_FILE holds no address of a database, as postgresql://user@host/database"
 _READ_ONLY = "25006"
 _FULL = ("53100", "53200", "54000")  # disk full, out of memory, a row larger than can be
 _NOT_MIGRATED = ("42P01", "42703", "42883", "42501", "22023", "3F000")  # no such table, column, function, right, role

@@ -3,6 +3,7 @@
 Rules:
 - The operator starts and works whether or not the database is there: opening waits for nothing.
 - Each connection takes on one role at once, so that it may do no more than that, whoever logged in.
+- The address is asked for anew for each connection, and none lives for long: so a password can be changed meanwhile.
 - Nothing waits for long: the server ends a statement, this side a call, each after its own time.
 """
 
@@ -10,7 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -20,37 +21,48 @@ from psycopg.rows import DictRow, dict_row
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
 from cairn import names
-from cairn.adapters.postgres.errors import NO_ADDRESS, said, translated
+from cairn.adapters.postgres.errors import NO_ADDRESS, NO_ADDRESS_IN_FILE, said, translated
 from cairn.adapters.timing import POSTGRES, calling
 from cairn.errors import NotConfigured, StoreUnavailable
 
 CONNECT_SECONDS = 3
 STATEMENT_SECONDS = 5
 CALL_SECONDS = 10.0
+LIFETIME_SECONDS = 300.0  # of a connection, however often it is used: so long after a new address an old one may serve
 
 OPERATOR = "cairn_operator"
 READER = "cairn_reader"
 
+Address = str | Callable[[], str]  # what tells it anew may raise NotConfigured
 Connection = AsyncConnection[DictRow]
 
 # It warns of every try to connect while the database is away; whoever needs a connection is told, and says it once.
 logging.getLogger("psycopg.pool").setLevel(logging.ERROR)
 
 
+def check_address(address: Address) -> str:
+    """The address as it is now. Raises NotConfigured for what is none."""
+    url = address() if callable(address) else address
+    try:
+        conninfo_to_dict(url)
+    except ProgrammingError:  # it quotes the address, and the password in it
+        raise NotConfigured(NO_ADDRESS_IN_FILE if callable(address) else NO_ADDRESS) from None
+    return url
+
+
 class Pool:
     """Connections of one role. Raises NotConfigured for what is no address."""
 
-    def __init__(self, url: str, role: str, size: int = 6) -> None:
-        try:
-            conninfo_to_dict(url)
-        except ProgrammingError:
-            raise NotConfigured(NO_ADDRESS) from None  # the error quotes the address, and the password in it
+    def __init__(self, address: Address, role: str, size: int = 6, may_use: Callable[[], None] = lambda: None) -> None:
+        check_address(address)
+        self._address = address
+        self._may_use = may_use  # raises where nothing may be asked or written any more
         self._role = role
         self._why_not = ""  # what the last try to connect came to; the pool itself only tells that time is up
         self._pool: AsyncConnectionPool[Connection] = AsyncConnectionPool(
-            url, connection_class=self._remembering(), configure=self._configure, open=False, min_size=0,
-            max_size=size, max_idle=300, timeout=CONNECT_SECONDS, reconnect_timeout=CONNECT_SECONDS,
-            check=AsyncConnectionPool.check_connection, kwargs=_settings(),
+            self._resolve, connection_class=self._remembering(), configure=self._configure, open=False, min_size=0,
+            max_size=size, max_idle=300, max_lifetime=LIFETIME_SECONDS, timeout=CONNECT_SECONDS,
+            reconnect_timeout=CONNECT_SECONDS, check=AsyncConnectionPool.check_connection, kwargs=_settings(),
         )  # fmt: skip
 
     async def open(self) -> None:
@@ -76,10 +88,19 @@ class Pool:
         except PoolTimeout as error:
             raise StoreUnavailable(names.DATABASE_UNAVAILABLE, self._why_not or str(error)) from error
         try:
+            self._may_use()
             async with connection.transaction():
                 yield connection
         finally:
             await self._pool.putconn(connection)
+
+    def _resolve(self) -> str:
+        """The address for a new connection."""
+        try:
+            return check_address(self._address)
+        except NotConfigured as error:
+            self._why_not = str(error)
+            raise
 
     def _remembering(self) -> type[Connection]:
         pool = self

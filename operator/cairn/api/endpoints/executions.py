@@ -45,7 +45,6 @@ from cairn.app.control.watching import versions
 from cairn.core import asking
 from cairn.core.asking import Repair
 from cairn.core.naming import run_name
-from cairn.core.parse import parse
 from cairn.core.refs import ExecutionRef
 from cairn.core.spec import PauseMode, RequestType
 from cairn.core.status import Phase
@@ -160,8 +159,7 @@ async def create_execution(
 ) -> ExecutionDetail:
     """Create an execution; every violation of its spec is told at once."""
     await allowed(parts, caller, "create", namespace)
-    parse(asked.spec)
-    await finding.foreign_source(parts, caller, namespace, asked.spec.get("restoreFrom") or {})
+    await finding.writable(parts, caller, namespace, asked.spec)
     meta = metadata(namespace, asked.name or run_name(key.value), key)
     meta |= {"labels": asked.labels, "annotations": asked.annotations | meta["annotations"]}
     body, created = await parts.executions.create({"metadata": meta, "spec": asked.spec})

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from importlib.metadata import version
-
 from pydantic import Field
 
-from cairn import names
+from cairn import build, names
 from cairn.api.models import Told
 from cairn.api.parts import TheCaller
 from cairn.api.routes import router as new_router
@@ -18,6 +16,7 @@ class Version(Told):
     """What runs here."""
 
     version: str = Field(description="The version of Cairn.")
+    commit: str = Field(description="The commit that it was built from; `unknown` for a checkout.")
     api_version: str = Field(description="The version of the custom resources it works with.")
 
 
@@ -32,7 +31,7 @@ class Me(Told):
 @router.get("/version")
 async def get_version() -> Version:
     """What runs here."""
-    return Version(version=version("cairn"), api_version=names.API_VERSION)
+    return Version(version=build.VERSION, commit=build.COMMIT, api_version=names.API_VERSION)
 
 
 @router.get("/me")

@@ -1,0 +1,139 @@
+"""What an operator does while it leads: queues, loop, checkpoints, events, for one term.
+
+Each term has a new one on the views that outlive them all, so that nothing decided or half done in an earlier term is
+gone on with: like a process that has just started, it looks at everything there is.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+from typing import Any
+
+from cairn.app.checkpoints.archive import Archive
+from cairn.app.checkpoints.keeper import Keeper
+from cairn.app.checkpoints.outbox import Outbox
+from cairn.app.checkpoints.sweeper import Sweeper
+from cairn.app.checkpoints.views import Lane
+from cairn.app.events import EventWriter
+from cairn.app.executions import Key
+from cairn.app.queue import WorkQueue
+from cairn.app.reconcile import Reconciler
+from cairn.app.restores import Restores
+from cairn.app.views import Views
+from cairn.config import Settings, home_of
+from cairn.core.checkpoint.objects import CheckpointObject
+from cairn.ports import Clock, Cluster, Rows
+
+logger = logging.getLogger(__name__)
+
+
+class Work:
+    """Keeps every execution moving, and its checkpoints with it."""
+
+    def __init__(
+        self, cluster: Cluster, views: Views, clock: Clock, settings: Settings, rows: Rows | None
+    ) -> None:
+        self._settings = settings
+        self._views = views
+        self._events = EventWriter(cluster, clock)
+        self._archive = Archive(cluster)
+        self._outbox = Outbox(cluster, views.checkpoints, rows, clock, home_of(settings))
+        restores = Restores(cluster, views, rows, self._outbox.tenant, clock, settings)
+        self._reconciler = Reconciler(cluster, views, clock, self._events, self._archive, restores)
+        self._keeper = Keeper(
+            cluster, views, self._archive, self._outbox, clock, self._events, settings.object_state_bytes
+        )  # fmt: skip
+        self._keeper.look_at = self.look_at
+        self._reconciler.take_checkpoint = self._keeper.request
+        self._outbox.gate.opened = self._database_is_back
+        self._sweeper = Sweeper(self._outbox, views.checkpoints, rows, settings.sweep_seconds) if rows else None
+        self._queue: WorkQueue[Key] = WorkQueue(self._reconciler.reconcile, workers=settings.workers)
+        self._reconciler.enqueue = self._queue.add
+        self._reconciler.look_at = self.look_at
+        self._queues: tuple[WorkQueue[Any], ...] = (self._queue, self._keeper.queue, self._outbox.queue)
+
+    # --- What leads to a look
+
+    def add(self, key: Key) -> None:
+        """Look at an execution."""
+        self._queue.add(key)
+
+    def look_at(self, uid: str | None) -> None:
+        """Look at the execution with that UID, if there is one."""
+        if uid is not None and (view := self._views.execution(uid)) is not None:
+            self._queue.add(view.key)
+
+    def add_everything(self) -> None:
+        """Look at everything that is known."""
+        for key in self._views.keys():
+            self._queue.add(key)
+        for lane in self._views.checkpoints.lanes():
+            self._keeper.queue.add(lane)
+
+    def consider(self, seen: CheckpointObject) -> None:
+        """A checkpoint was created or has changed."""
+        self._keeper.consider(seen)
+        self.look_at(seen.execution_uid)
+
+    def execution_gone(self, namespace: str, name: str, uid: str) -> None:
+        """An execution was deleted; what is to become of its checkpoints is looked at."""
+        self._events.forget(uid)
+        self._archive.forget(uid)
+        self._keeper.queue.add(Lane(namespace, name))
+
+    def checkpoint_gone(self, seen: CheckpointObject) -> None:
+        """A Checkpoint was deleted, and let go."""
+        self._keeper.gone(seen)
+        self._outbox.forget(seen.uid)
+        if not self._views.checkpoints.any_in(seen.namespace):
+            self._outbox.forget_tenant(seen.namespace)  # the namespace may be next
+
+    def _database_is_back(self) -> None:
+        self._outbox.consider_all()
+        if self._sweeper is not None:
+            self._sweeper.soon()  # deletes may have been remembered
+
+    # --- A term
+
+    async def run(self) -> None:
+        """Work until cancelled."""
+        try:
+            async with asyncio.TaskGroup() as group:
+                for queue in self._queues:
+                    group.create_task(queue.run())
+                if self._sweeper is not None:
+                    group.create_task(self._sweeper.run())
+                group.create_task(self._events.run())
+                group.create_task(self._resync())
+        finally:
+            for queue in self._queues:
+                queue.close()
+            await self._reconciler.close()
+
+    async def drain(self, seconds: float) -> None:
+        """Begin nothing more, and let what is under way end, its Events too, but within that time."""
+        try:
+            async with asyncio.timeout(seconds):
+                await asyncio.gather(*(queue.drain() for queue in self._queues))
+                await self._events.drain()
+        except TimeoutError:
+            logger.warning("not all that was under way has ended within %s s; it is decided anew later", seconds)
+
+    def queued(self) -> int:
+        """How many executions wait for a worker."""
+        return self._queue.depth()
+
+    def backlog(self) -> int:
+        """How many checkpoints wait for their row; 0 where there is no database."""
+        return self._outbox.backlog() if self._outbox.configured else 0
+
+    async def _resync(self) -> None:
+        """Look at everything now and then: the net below lost events, spread out so that it is no burst."""
+        while True:
+            await asyncio.sleep(self._settings.resync_seconds)
+            for key in self._views.keys():
+                self._queue.add_after(key, random.uniform(0, self._settings.resync_seconds / 2))
+            for lane in self._views.checkpoints.lanes():
+                self._keeper.queue.add_after(lane, random.uniform(0, self._settings.resync_seconds / 2))

@@ -1,0 +1,187 @@
+"""The loop of leader election: terms begin and end, writes are refused in between, and the Lease is given back."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
+from dataclasses import replace
+
+import pytest
+
+from cairn.adapters.clock import system_clock
+from cairn.adapters.memory import MemoryLeases
+from cairn.app.leadership import Alone, Leadership
+from cairn.core.leading import Lease, Standing, Terms
+from cairn.errors import NotLeading, Unavailable
+
+TERMS = Terms(lease=8, renew=5.0, retry=0.001)  # it looks again at once: only the steady clock counts
+
+
+class Replica:
+    """A candidate with a steady clock that stands still until it is told otherwise."""
+
+    def __init__(self, leases: MemoryLeases, name: str) -> None:
+        self.now = 0.0
+        self.working = False
+        self.terms = 0
+        self.error: Exception | None = None
+        self.leadership = Leadership(leases, Standing(name, TERMS), system_clock, lambda: self.now)
+
+    async def work(self) -> None:
+        self.working = True
+        self.terms += 1
+        try:
+            while self.error is None:
+                await asyncio.sleep(0.001)
+            raise self.error
+        finally:
+            self.working = False
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        task = asyncio.create_task(self.leadership.run(self.work))
+        try:
+            yield
+        finally:
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                await task
+
+
+async def until(holds: Callable[[], object]) -> None:
+    async with asyncio.timeout(5):
+        while not holds():
+            await asyncio.sleep(0.001)
+
+
+@pytest.fixture
+def leases() -> MemoryLeases:
+    return MemoryLeases()
+
+
+async def test_one_of_two_works_and_the_other_follows_it_when_it_ends(leases: MemoryLeases) -> None:
+    first, second = Replica(leases, "first"), Replica(leases, "second")
+    async with second.running():
+        async with first.running():
+            await until(lambda: first.working or second.working)
+            leader, standby = (first, second) if first.working else (second, first)
+            await asyncio.sleep(0.02)
+            assert (leader.leadership.leads, standby.leadership.leads, standby.working) == (True, False, False)
+            leader.leadership.check()
+            with pytest.raises(NotLeading):
+                standby.leadership.check()
+        await until(lambda: second.working)
+    found = await leases.get()
+    assert found is not None and (found.holder, second.working) == ("", False), "given back, after the work has ended"
+
+
+async def test_the_lease_is_given_back_only_by_who_holds_it(leases: MemoryLeases) -> None:
+    await leases.create(Lease("other", 8))
+    one = Replica(leases, "one")
+    async with one.running():
+        await asyncio.sleep(0.01)
+    found = await leases.get()
+    assert found is not None and found.holder == "other"
+
+
+async def test_past_the_deadline_nothing_is_written_and_a_new_term_begins(leases: MemoryLeases) -> None:
+    """As after a SIGSTOP in which nobody else took over: what was refused is decided anew in the new term."""
+    one = Replica(leases, "one")
+    async with one.running():
+        await until(lambda: one.working)
+        leases.error = Unavailable("away")
+        one.now += 5.0
+        with pytest.raises(NotLeading):
+            one.leadership.check()
+        await until(lambda: not one.working)
+        leases.error = None
+        await until(lambda: one.working)
+        one.leadership.check()
+    assert one.terms == 2
+
+
+async def test_a_refused_write_ends_the_term_even_if_a_renewal_comes_through(leases: MemoryLeases) -> None:
+    one = Replica(leases, "one")
+    async with one.running():
+        await until(lambda: one.working)
+        one.now += 6.0
+        with pytest.raises(NotLeading):
+            one.leadership.check()
+        await until(lambda: one.terms == 2)
+
+
+async def test_a_lease_that_another_has_taken_ends_the_work(leases: MemoryLeases) -> None:
+    one = Replica(leases, "one")
+    async with one.running():
+        await until(lambda: one.working)
+        found = await leases.get()
+        assert found is not None
+        await leases.update(replace(found, holder="other"))
+        await until(lambda: not one.working)
+        assert not one.leadership.leads
+        one.now += 8.0
+        await until(lambda: one.working)
+
+
+async def test_lost_answers_of_renewals_are_made_up_for_within_the_term(leases: MemoryLeases) -> None:
+    one = Replica(leases, "one")
+    async with one.running():
+        await until(lambda: one.working)
+        leases.lose_answers = 3
+        await until(lambda: leases.lose_answers == 0)
+        one.now += 1.0
+        await asyncio.sleep(0.02)
+        one.now += 4.5  # the deadline of what was heard of before has passed
+        one.leadership.check()
+    assert one.terms == 1
+
+
+async def test_what_ends_the_work_ends_the_process_and_gives_the_lease_back(leases: MemoryLeases) -> None:
+    one = Replica(leases, "one")
+    one.error = ValueError("a bug")
+    with pytest.raises(ValueError, match="a bug"):
+        await one.leadership.run(one.work)
+    found = await leases.get()
+    assert found is not None and found.holder == ""
+
+
+async def test_who_leads_is_logged_once(leases: MemoryLeases, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    await leases.create(Lease("other", 8))
+    one = Replica(leases, "one")
+    async with one.running():
+        await asyncio.sleep(0.02)
+        one.now += 8.0
+        await until(lambda: one.working)
+    told = [record.message for record in caplog.records if record.name == "cairn.app.leadership"]
+    assert told == [
+        "other leads now", "this replica leads now", "this replica leads no longer", "the Lease was given back",
+    ]  # fmt: skip
+
+
+async def test_what_is_in_the_way_is_logged_once_while_it_stays_the_same(
+    leases: MemoryLeases, caplog: pytest.LogCaptureFixture
+) -> None:
+    leases.error = Unavailable("GET: ClientConnectorError")
+    one = Replica(leases, "one")
+    async with one.running():
+        await asyncio.sleep(0.02)
+        leases.error = Unavailable("GET: TimeoutError")
+        await asyncio.sleep(0.02)
+        assert not one.working
+        leases.error = None
+        await until(lambda: one.working)
+    said = [record.message.rpartition(": ")[2] for record in caplog.records if record.levelno == logging.WARNING]
+    assert said == ["ClientConnectorError", "TimeoutError"]
+
+
+async def test_without_an_election_it_always_works() -> None:
+    began = asyncio.Event()
+
+    async def work() -> None:
+        began.set()
+
+    await Alone().run(work)
+    assert began.is_set() and Alone().leads
