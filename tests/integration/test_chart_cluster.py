@@ -79,7 +79,7 @@ def test_the_api_server_accepts_everything(kube: Kube, mode: str) -> None:
          "api": {"ingress": {"enabled": True, "host": "cairn.example.com"}, "tls": {"secretName": "certificate"}}},
         namespace=kube.namespace,
     )  # fmt: skip
-    kube.kubectl("create", "serviceaccount", "cairn-hooks")
+    kube.apply(*(each for each in objects if each["kind"] == "ServiceAccount"))  # a pod's must be there before it
     done = kube.kubectl("apply", "--server-side", "--force-conflicts", "--dry-run=server", "-f", "-",
                         input="\n---\n".join(map(json.dumps, objects)))  # fmt: skip
     assert done.stdout.count("(server dry run)") == len(objects)
