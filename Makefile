@@ -38,6 +38,8 @@ test-fast: setup  ## The tests that need no cluster
 .PHONY: test
 test: lint  ## Build, start and test everything
 	$(PY) -m cluster build --nodes all
+	$(PY) -m cluster image cairn --only-build
+	$(PY) -m cluster image cairn-postgres --only-build
 	$(PY) -m pytest tests/unit tests/conformance tests/integration tests/e2e --cov --cov-report=term-missing:skip-covered
 
 .PHONY: demo
@@ -76,7 +78,7 @@ image: setup  ## Build the image without Docker, with its SBOM beside it; prints
 	$(PY) -m cluster image cairn --only-build
 
 .PHONY: sbom
-sbom: setup  ## Say what an image contains: make sbom ARCHIVE=cairn.tar (as `docker save` writes it), else of `make image`
+sbom: setup  ## Say what an image contains: that of make image, or ARCHIVE=cairn.tar as docker save writes it
 	$(PY) -m cluster $(if $(ARCHIVE),sbom $(ARCHIVE),image cairn --only-build)
 
 .PHONY: licenses
@@ -86,7 +88,7 @@ licenses: setup  ## Generate the list of licences
 .PHONY: lock
 lock: setup  ## Pin the dependencies anew: of everything, of the image, of the package's build
 	$(COMPILE) --extra dev --output-file requirements.txt pyproject.toml
-	$(COMPILE) --constraint requirements.txt --output-file requirements-image.txt pyproject.toml
+	$(COMPILE) --extra otel --constraint requirements.txt --output-file requirements-image.txt pyproject.toml
 	$(COMPILE) --constraint requirements.txt --only-build-deps --build-deps-for wheel \
 	  --output-file requirements-build.txt pyproject.toml
 	$(COMPILE) --output-file $(POSTGRES_IMAGE)/requirements.txt $(POSTGRES_IMAGE)/requirements.in

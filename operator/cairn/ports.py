@@ -11,6 +11,7 @@ from typing import Any, Protocol
 from cairn import names
 from cairn.core.checkpoint.state import Checkpoint, Grave, Stored, Trigger
 from cairn.core.leading import Lease
+from cairn.core.spans import Span
 
 Body = dict[str, Any]
 
@@ -386,3 +387,10 @@ class Installation(Protocol):
     async def served(self) -> frozenset[str]:
         """Which of Cairn's kinds (plurals) the API server serves."""
         ...
+
+
+class Tracer(Protocol):
+    """Takes spans that have ended to wherever traces are kept. Returns at once, whatever becomes of them."""
+
+    def emit(self, spans: Sequence[Span]) -> None:
+        """Hand spans on; those that cannot be sent are lost."""

@@ -19,6 +19,9 @@ from cluster.errors import ClusterError
 from cluster.layout import BIN, SOURCES, locked
 
 _KUBERNETES = "k8s.io/kubernetes"
+_PROMETHEUS = "github.com/prometheus/prometheus"
+# Without its service discoveries, whose clients of every cloud are most of what there would be to compile.
+_TAGS = {"prometheus": "remove_all_sd"}
 
 
 @dataclass(frozen=True)
@@ -41,6 +44,7 @@ _TOOLS = [
     Tool("kind", "sigs.k8s.io/kind", "kind"),
     Tool("helm3", "helm.sh/helm/v3/cmd/helm", "helm3"),
     Tool("helm4", "helm.sh/helm/v4/cmd/helm", "helm4"),
+    *(Tool(name, f"{_PROMETHEUS}/cmd/{name}", "prometheus") for name in ("prometheus", "promtool")),
 ]
 TOOLS = {tool.name: tool for tool in _TOOLS}
 
@@ -88,6 +92,9 @@ def ldflags(tool: Tool) -> str:
         flags += f" -X sigs.k8s.io/kwok/pkg/consts.Version={required_version('kwok', 'sigs.k8s.io/kwok')}"
     if tool.module in ("helm3", "helm4"):
         flags += _helm_flags(tool)
+    if tool.module == "prometheus":
+        release = required_version("prometheus", _PROMETHEUS)
+        flags += f" -X github.com/prometheus/common/version.Version={release}"
     return flags
 
 
@@ -109,6 +116,8 @@ def build_command(tools: Iterable[Tool], out: Path) -> list[str]:
     """The command that builds `tools`, all of one module and so with the same flags, into `out`."""
     chosen = list(tools)
     flags = ["-mod=readonly", "-trimpath", "-buildvcs=false", "-ldflags", ldflags(chosen[0])]
+    if tags := _TAGS.get(chosen[0].module):
+        flags += ["-tags", tags]
     # Given a directory, Go names a program after its package's last element, which for etcd would be "server".
     target = str(out / chosen[0].name) if len(chosen) == 1 else f"{out}{os.sep}"
     return ["go", "build", *flags, "-o", target, *(tool.package for tool in chosen)]
@@ -119,7 +128,7 @@ def fingerprint(tool: Tool) -> str:
     digest = hashlib.sha256()
     for part in (go_mod(tool.module).read_bytes(), go_mod(tool.module).with_name("go.sum").read_bytes()):
         digest.update(part)
-    digest.update(f"{tool.package} {ldflags(tool)}".encode())
+    digest.update(" ".join(filter(None, [tool.package, ldflags(tool), _TAGS.get(tool.module)])).encode())
     return digest.hexdigest()
 
 

@@ -6,6 +6,7 @@ this machine nothing gets into a layer, pip's settings are mounted while it runs
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -30,15 +31,32 @@ class Recipe:
     arguments: Mapping[str, str] = field(default_factory=dict)
 
     @property
-    def inputs(self) -> list[Path]:
-        """The files that the build sees: those that .dockerignore lets in, where there is one."""
+    def sources(self) -> list[Path]:
+        """What the image depends on: the files and folders that .dockerignore lets in, where there is one."""
         context = self.dockerfile.parent
         ignored = context / ".dockerignore"
-        lines = ignored.read_text().splitlines() if ignored.exists() else ["!."]
-        allowed = [context / line.removeprefix("!") for line in lines if line.startswith("!")]
-        found = [path for top in allowed for path in (top, *top.rglob("*"))]
-        seen = {path for path in found if path.is_file() and "__pycache__" not in path.parts}
-        return sorted(seen | {self.dockerfile} | ({ignored} if ignored.exists() else set()))
+        if not ignored.exists():
+            return [context]
+        lines = ignored.read_text().splitlines()
+        return [self.dockerfile, ignored, *(context / line[1:] for line in lines if line.startswith("!"))]
+
+    @property
+    def inputs(self) -> list[Path]:
+        """The files among them."""
+        found = {path for top in self.sources for path in (top, *top.rglob("*"))}
+        return sorted(path for path in found if path.is_file() and "__pycache__" not in path.parts)
+
+    def commit(self) -> str:
+        """The newest commit that changed the sources; marked if they are not as it left them, `unknown` without git."""
+        paths = ["--", *map(str, self.sources)]
+        newest, changed = self._git("log", "-1", "--format=%H", *paths), self._git("status", "--porcelain", *paths)
+        return newest + ("-dirty" if changed else "") if newest else "unknown"
+
+    def _git(self, *arguments: str) -> str:
+        if shutil.which("git") is None:
+            return ""
+        command = ["git", "-C", str(self.dockerfile.parent), *arguments]
+        return subprocess.run(command, text=True, capture_output=True, check=False).stdout.strip()
 
 
 class Builder:

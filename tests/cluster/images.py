@@ -101,8 +101,7 @@ def _assembled(image: Description) -> Path:
 
 
 def _built(image: Description, recipe: Recipe) -> Path:
-    commit = commit_of(recipe)
-    complete = replace(recipe, arguments={**recipe.arguments, "COMMIT": commit})
+    complete = replace(recipe, arguments={**recipe.arguments, "COMMIT": recipe.commit()})
     contents = (hashlib.sha256(path.read_bytes()).hexdigest() for path in recipe.inputs)
     names = (str(path.relative_to(recipe.dockerfile.parent)) for path in recipe.inputs)
 
@@ -122,21 +121,6 @@ def _import_base(builder: Builder, reference: str, base: dict[str, Any]) -> None
         _debian(base, root)
         archive.write(whole, reference, [root], archive.Settings())
         builder.add(whole)
-
-
-def commit_of(recipe: Recipe) -> str:
-    """The newest commit that changed something of what an image is made of; marked if that is not as it left it."""
-    paths = [str(path) for path in recipe.inputs]
-    newest, changed = _git("log", "-1", "--format=%H", "--", *paths), _git("status", "--porcelain", "--", *paths)
-    return newest + ("-dirty" if changed else "") if newest else "unknown"
-
-
-def _git(*arguments: str) -> str:
-    """What git says of the checkout; nothing where there is no git, or no repository."""
-    if shutil.which("git") is None:
-        return ""
-    command = ["git", "-C", str(CHECKOUT), *arguments]
-    return subprocess.run(command, text=True, capture_output=True, check=False).stdout.strip()
 
 
 def _newest(image: Description, key: str, make: Callable[[Path], None]) -> Path:

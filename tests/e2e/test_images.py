@@ -90,7 +90,7 @@ def test_cairn_runs_without_rights_or_shell_and_tells_its_commit(restricted: Kub
         pod("asked", "cairn", 65532, args=["version", "-o", "json"]),
         pod("looked", "cairn", 65532, command=["/opt/cairn/bin/python", "-c", LOOK]),
     )
-    commit = images.commit_of(recipe)
+    commit = recipe.commit()
     assert said(restricted, "told") == f"cairn {version('cairn')} (commit {commit})\n"
     assert json.loads(said(restricted, "asked"))["clientCommit"] == commit
     assert json.loads(said(restricted, "looked")) == {

@@ -79,6 +79,7 @@ def test_a_stopped_leader_writes_nothing_when_it_goes_on(
     release(solo, "work", "a")  # its end is news that waits for the leader when it wakes up
     until(lambda: standby.describe()["leader"], "the second one leads", PROMISED)
     solo.wait("work", "Succeeded")
+    solo.saved("work")  # that was the last thing to be written
     before = (solo.get("dagx", "work")["metadata"]["resourceVersion"], len(solo.jobs("work")), len(solo.events("work")))
     length = len(leader.log.read_text())
     leader.signal(signal.SIGCONT)

@@ -32,8 +32,9 @@ def test_a_lock_of_a_part_agrees_with_the_lock_of_everything(part: str) -> None:
 
 
 def test_the_image_has_what_cairn_needs_and_no_tool() -> None:
-    needs = {canonicalize_name(Requirement(each).name) for each in PROJECT["dependencies"]}
-    tools = {canonicalize_name(Requirement(each).name) for each in PROJECT["optional-dependencies"]["dev"]}
+    extras = PROJECT["optional-dependencies"]
+    needs = {canonicalize_name(Requirement(each).name) for each in [*PROJECT["dependencies"], *extras["otel"]]}
+    tools = {canonicalize_name(Requirement(each).name) for each in extras["dev"]} - needs
     assert needs <= locked("requirements-image.txt").keys()
     assert not tools & locked("requirements-image.txt").keys()
 

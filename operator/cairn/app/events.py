@@ -42,8 +42,7 @@ class EventWriter:
         now = self._clock()
         for note in notes:
             level = logging.WARNING if note.warning else logging.INFO
-            logger.log(level, "%s", note.message, extra={"execution": f"{identity.namespace}/{identity.name}",
-                                                        "reason": note.reason})  # fmt: skip
+            logger.log(level, "%s", note.logged or note.message, extra=_fields(identity, note))
             if self._allowed(identity.uid, note, now) and not self._queue.full():
                 self._queue.put_nowait((identity, note, now))
 
@@ -87,3 +86,10 @@ class EventWriter:
             "count": 1, "source": {"component": self._component}, "reportingComponent": f"{names.GROUP}/operator",
             "reportingInstance": self._component, "action": note.reason,
         }  # fmt: skip
+
+
+def _fields(identity: Identity, note: Note) -> dict[str, str | int]:
+    """What the log record of a note names."""
+    kind = "checkpoint" if identity.kind == names.CHECKPOINT_KIND else "execution"
+    fields: dict[str, str | int] = {"namespace": identity.namespace, kind: identity.name, "reason": note.reason}
+    return fields | ({"job": note.job, "attempt": note.attempt} if note.job else {})

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from cairn import names
+from cairn.app.logfields import Fields
 from cairn.core import status as statuses
 from cairn.core.checkpoint.serializer import spec_digest
 from cairn.core.draft import Execution
@@ -34,6 +35,11 @@ class Key:
 
     def __str__(self) -> str:
         return f"{self.namespace}/{self.name}"
+
+
+def about_execution(key: Key) -> Fields:
+    """What a log record about an execution names."""
+    return {"namespace": key.namespace, "execution": key.name}
 
 
 @dataclass(frozen=True, slots=True)

@@ -46,7 +46,10 @@ class Alone:
     async def run(self, work: Work) -> None:
         """Work until cancelled."""
         metrics.LEADER.set(1)
-        await work()
+        try:
+            await work()
+        finally:
+            metrics.LEADER.set(0)
 
 
 class Leadership:
@@ -104,15 +107,14 @@ class Leadership:
 
     async def _look(self) -> float:
         """Renew the Lease, or take it if nobody holds it; in how many seconds to look again."""
-        wait, terms = self._terms.retry, self._terms
-        patience = min(self._standing.left(self._steady()) or terms.renew, terms.renew / 2)
+        wait = self._terms.retry
         try:
-            async with asyncio.timeout(patience):
+            async with asyncio.timeout(self._patience()):
                 if self._standing.leader != self._standing.me:
                     await self._read()
                 wait = await self._write()
         except (Conflict, AlreadyExists, Gone):
-            wait = 0.0 if await self._read_again(patience) else wait
+            wait = 0.0 if await self._read_again() else wait
         except (ApiError, TimeoutError) as error:
             self._complain(str(error) or "no answer in time")
         else:
@@ -120,10 +122,15 @@ class Leadership:
         self._tell()
         return wait
 
-    async def _read_again(self, patience: float) -> bool:
+    def _patience(self) -> float:
+        """How long to wait for answers: never past the deadline, when all must have stopped."""
+        some = self._terms.renew / 2
+        return min(self._standing.left(self._steady()), some) if self._in_term else some
+
+    async def _read_again(self) -> bool:
         """The Lease is not as it was believed to be; whether it was read."""
         try:
-            async with asyncio.timeout(patience):
+            async with asyncio.timeout(self._patience()):
                 await self._read()
         except (ApiError, TimeoutError):
             return False

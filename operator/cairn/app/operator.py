@@ -9,12 +9,15 @@ import asyncio
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from cairn import names
 from cairn.app import metrics
+from cairn.app.census import Census
 from cairn.app.leadership import Alone, Election
+from cairn.app.telling import Telling
 from cairn.app.views import Views
 from cairn.app.work import Work
 from cairn.config import Settings
-from cairn.ports import Clock, Cluster, Rows
+from cairn.ports import Clock, Cluster, Rows, Tracer
 
 # How long a first look waits for everything to be listed. A look before that is only dearer (what is not seen is read
 # live), never wrong; so nothing that holds Kopf's handlers back, such as a new namespace's watches, may hold work up.
@@ -26,12 +29,15 @@ class Operator:
 
     def __init__(
         self, cluster: Cluster, clock: Clock, settings: Settings, rows: Rows | None = None,
-        election: Election | None = None,
+        election: Election | None = None, tracer: Tracer | None = None,
     ) -> None:  # fmt: skip
+        self._clock = clock
         self._views = Views()
-        self._new_work: Callable[[], Work] = lambda: Work(cluster, self._views, clock, settings, rows)
+        telling = Telling(tracer)
+        self._new_work: Callable[[], Work] = lambda: Work(cluster, self._views, clock, settings, rows, telling)
         self._election = election or Alone()
         self._work: Work | None = None  # that of this term
+        self.census = Census(self._views, clock, lambda: self._work)
         self._listed = asyncio.Event()
         self._beat = 0.0
 
@@ -39,6 +45,7 @@ class Operator:
 
     def see_execution(self, body: Mapping[str, Any]) -> None:
         """Take in an execution that was created or has changed."""
+        self._note_event(names.EXECUTIONS)
         if (key := self._views.see_execution(body)) is not None:
             if self._work is not None:
                 self._work.add(key)
@@ -46,14 +53,17 @@ class Operator:
 
     def see_job(self, body: Mapping[str, Any]) -> None:
         """Take in a Kubernetes Job that was created or has changed."""
+        self._note_event("jobs")
         self._look_at(self._views.see_job(body))
 
     def see_pod(self, body: Mapping[str, Any]) -> None:
         """Take in a pod that was created or has changed."""
+        self._note_event("pods")
         self._look_at(self._views.see_pod(body))
 
     def see_checkpoint(self, body: Mapping[str, Any]) -> None:
         """Take in a Checkpoint that was created or has changed."""
+        self._note_event(names.CHECKPOINTS)
         if (seen := self._views.checkpoints.see(body)) is not None:
             if self._work is not None:
                 self._work.consider(seen)
@@ -61,6 +71,7 @@ class Operator:
 
     def forget_execution(self, body: Mapping[str, Any]) -> None:
         """An execution was deleted."""
+        self._note_event(names.EXECUTIONS)
         meta = body["metadata"]
         self._views.forget_execution(meta["uid"])
         if self._work is not None:
@@ -68,17 +79,24 @@ class Operator:
 
     def forget_checkpoint(self, body: Mapping[str, Any]) -> None:
         """A Checkpoint was deleted, and let go."""
+        self._note_event(names.CHECKPOINTS)
         seen = self._views.checkpoints.forget(body["metadata"]["uid"])
         if seen is not None and self._work is not None:
             self._work.checkpoint_gone(seen)
 
     def forget_job(self, body: Mapping[str, Any]) -> None:
         """A Kubernetes Job was deleted."""
+        self._note_event("jobs")
         self._look_at(self._views.forget_job(body))
 
     def forget_pod(self, body: Mapping[str, Any]) -> None:
         """A pod was deleted."""
+        self._note_event("pods")
         self._look_at(self._views.forget_pod(body))
+
+    def _note_event(self, resource: str) -> None:
+        metrics.WATCH_EVENTS.labels(resource).inc()
+        metrics.WATCH_LAST.labels(resource).set(self._clock().timestamp())
 
     @property
     def begun(self) -> bool:
@@ -135,9 +153,7 @@ class Operator:
 
     def backlog(self) -> int:
         """How many checkpoints wait for their row; 0 where there is no database, and on a standby."""
-        backlog = self._work.backlog() if self._work else 0
-        metrics.BACKLOG.set(backlog)
-        return backlog
+        return self._work.backlog() if self._work else 0
 
     async def _heartbeat(self) -> None:
         while True:

@@ -13,6 +13,8 @@ import random
 from collections.abc import Callable, Coroutine, Hashable
 from typing import Any, Generic, TypeVar
 
+from cairn.app import metrics
+from cairn.app.logfields import Fields, about
 from cairn.errors import NotLeading
 
 logger = logging.getLogger(__name__)
@@ -26,11 +28,16 @@ BACKOFF_MOST = 30.0
 class WorkQueue(Generic[K]):
     """A deduplicated queue of keys with delays; `work(key)` returns in how many seconds to look again, if at all."""
 
-    def __init__(self, work: Callable[[K], Coroutine[Any, Any, float | None]], *, workers: int = 16) -> None:
+    def __init__(
+        self, name: str, work: Callable[[K], Coroutine[Any, Any, float | None]], *, workers: int = 16,
+        about: Callable[[K], Fields] = lambda key: {},
+    ) -> None:  # fmt: skip
+        self.name = name  # for metrics
         self._work = work
         self._workers = workers
+        self._about = about  # what log records name that are written while a key is worked on
         self._ready: asyncio.Queue[K] = asyncio.Queue()
-        self._waiting: set[K] = set()  # in `_ready`
+        self._waiting: dict[K, float] = {}  # in `_ready`, in its order: since when
         self._busy: dict[K, bool] = {}  # being worked on; True: look again afterwards
         self._timers: dict[K, asyncio.TimerHandle] = {}
         self._failures: dict[K, int] = {}
@@ -45,7 +52,8 @@ class WorkQueue(Generic[K]):
             self._busy[key] = True
         elif key not in self._waiting:
             self._cancel_timer(key)
-            self._waiting.add(key)
+            self._waiting[key] = asyncio.get_running_loop().time()
+            metrics.QUEUE_ADDS.labels(self.name).inc()
             self._ready.put_nowait(key)
 
     def add_after(self, key: K, seconds: float) -> None:
@@ -66,6 +74,7 @@ class WorkQueue(Generic[K]):
     def close(self) -> None:
         """Take no more, and forget what waits, now or for a time to come."""
         self._closed = True
+        self._waiting.clear()
         while not self._ready.empty():
             self._ready.get_nowait()
         for key in list(self._timers):
@@ -76,6 +85,15 @@ class WorkQueue(Generic[K]):
         self.close()
         if self._busy:
             await self._idle.wait()
+
+    def oldest(self) -> float:
+        """For how many seconds the first of them has waited; 0 if none waits."""
+        since = next(iter(self._waiting.values()), None)
+        return 0.0 if since is None else max(asyncio.get_running_loop().time() - since, 0.0)
+
+    def busy(self) -> int:
+        """How many keys are being worked on."""
+        return len(self._busy)
 
     async def run(self) -> None:
         """Work until cancelled."""
@@ -94,12 +112,13 @@ class WorkQueue(Generic[K]):
     async def _loop(self) -> None:
         while not self._closed:
             key = await self._ready.get()
-            self._waiting.discard(key)
+            self._waiting.pop(key, None)
             if self._closed:  # while this worker was woken up
                 return
             self._busy[key] = False
             try:
-                again = await self._attempt(key)
+                with about(self._about(key)):
+                    again = await self._attempt(key)
             finally:
                 dirty = self._busy.pop(key)
                 if self._closed and not self._busy:
@@ -111,10 +130,12 @@ class WorkQueue(Generic[K]):
 
     async def _attempt(self, key: K) -> float | None:
         try:
-            again = await self._work(key)
+            with metrics.RECONCILE_SECONDS.labels(self.name).time():
+                again = await self._work(key)
         except NotLeading:
             return None  # whoever leads next looks at everything
         except Exception as error:
+            metrics.RECONCILE_ERRORS.labels(self.name, metrics.kind_of(error)).inc()
             failures = self._failures[key] = self._failures.get(key, 0) + 1
             delay = min(BACKOFF_FIRST * 2.0 ** min(failures, 16), BACKOFF_MOST) * random.uniform(0.5, 1.0)
             expected = getattr(error, "status", None) is not None

@@ -15,12 +15,15 @@ from datetime import timedelta
 from typing import Any, assert_never
 
 from cairn import names
+from cairn.app import metrics
 from cairn.app.checkpoints.archive import Archive
 from cairn.app.events import EventWriter
 from cairn.app.executions import ExecutionView, Key
 from cairn.app.finder import Finder
+from cairn.app.logfields import about
 from cairn.app.logs import keep_log_tail
 from cairn.app.restores import Restores
+from cairn.app.telling import Telling, about_attempt
 from cairn.app.views import Views
 from cairn.core.actions import (
     Action,
@@ -64,13 +67,15 @@ class Reconciler:
     """Brings executions forward, one look at a time."""
 
     def __init__(
-        self, cluster: Cluster, views: Views, clock: Clock, events: EventWriter, archive: Archive, restores: Restores
-    ) -> None:
+        self, cluster: Cluster, views: Views, clock: Clock, events: EventWriter, archive: Archive, restores: Restores,
+        telling: Telling | None = None,
+    ) -> None:  # fmt: skip
         self._cluster = cluster
         self._views = views
         self._clock = clock
         self._events = events
         self._archive = archive
+        self._telling = telling or Telling()
         self._finder = Finder(cluster, views, clock, restores)
         self._calls = asyncio.Semaphore(CALLS_AT_ONCE)
         self._tails = asyncio.Semaphore(LOG_TAILS_AT_ONCE)
@@ -136,6 +141,7 @@ class Reconciler:
     async def _store(self, view: ExecutionView, plan: Plan) -> None:
         key = view.key
         version = await self._cluster.write_status(key.namespace, key.name, key.uid, view.resource_version, plan.wire)
+        self._telling.stored(view.execution, plan.status, self._clock())
         self._views.wrote_status(key, version, plan.status)
         restored = plan.status.restored_from
         if restored is not None and restored is not view.execution.status.restored_from:
@@ -197,6 +203,13 @@ class Reconciler:
     # --- Launching and stopping
 
     async def _launch(self, view: ExecutionView, action: Launch) -> bool:
+        with about(about_attempt(action)):
+            outcome = await self._created(view, action)
+            metrics.LAUNCHES.labels(outcome).inc()
+        return True
+
+    async def _created(self, view: ExecutionView, action: Launch) -> str:
+        """Create a Kubernetes Job; what has come of it, in a word for the metrics."""
         seen = self._views.seen(view.key.uid)
         try:
             for manifest in action.inputs:
@@ -206,12 +219,17 @@ class Reconciler:
             return await self._adopt(view, action)
         except Rejected as error:
             seen.refused[action.name] = Refusal(names.LAUNCH_REJECTED, str(error), self._clock(), final=True)
-            return True
+            return "rejected"
         except Refused as error:
             seen.refused[action.name] = self._refusal(seen.refused.get(action.name), error)
-            return True
+            return "refused"
+        except ApiError:
+            metrics.LAUNCHES.labels("failed").inc()
+            raise
+        logger.debug("Kubernetes Job %s is created", action.name)
+        self._telling.created(view, action, self._clock())
         self._views.see_job(body)
-        return True
+        return "created"
 
     def _refusal(self, before: Refusal | None, error: Refused) -> Refusal:
         """The refusal with the next try later each time."""
@@ -230,20 +248,20 @@ class Reconciler:
             return False
         return True
 
-    async def _adopt(self, view: ExecutionView, action: Launch) -> bool:
+    async def _adopt(self, view: ExecutionView, action: Launch) -> str:
         """The Job's name is taken: by this very attempt, or (a refusal for good) by somebody else."""
         try:
             body = await self._cluster.get_job(view.key.namespace, action.name)
         except Gone:
-            return True
+            return "failed"
         owners = body["metadata"].get("ownerReferences") or []
         if any(o.get("uid") == view.key.uid for o in owners):
             self._views.see_job(body)
-        else:
-            message = f"a Kubernetes Job called {action.name} exists and is not of this execution"
-            seen = self._views.seen(view.key.uid)
-            seen.refused[action.name] = Refusal(names.NAME_TAKEN, message, self._clock(), final=True)
-        return True
+            return "adopted"
+        message = f"a Kubernetes Job called {action.name} exists and is not of this execution"
+        seen = self._views.seen(view.key.uid)
+        seen.refused[action.name] = Refusal(names.NAME_TAKEN, message, self._clock(), final=True)
+        return "taken"
 
     async def _patch_job(self, view: ExecutionView, action: Release | Hold | StopJob) -> bool:
         metadata: dict[str, Any] = {"uid": action.uid}

@@ -160,6 +160,10 @@ class Views:
         """All executions that are known."""
         return [view.key for view in self._executions.values()]
 
+    def executions(self) -> list[ExecutionView]:
+        """All of them as last seen."""
+        return list(self._executions.values())
+
     # --- Attempts
 
     def seen(self, uid: str) -> _Seen:

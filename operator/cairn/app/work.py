@@ -17,10 +17,11 @@ from cairn.app.checkpoints.outbox import Outbox
 from cairn.app.checkpoints.sweeper import Sweeper
 from cairn.app.checkpoints.views import Lane
 from cairn.app.events import EventWriter
-from cairn.app.executions import Key
+from cairn.app.executions import Key, about_execution
 from cairn.app.queue import WorkQueue
 from cairn.app.reconcile import Reconciler
 from cairn.app.restores import Restores
+from cairn.app.telling import Telling
 from cairn.app.views import Views
 from cairn.config import Settings, home_of
 from cairn.core.checkpoint.objects import CheckpointObject
@@ -33,7 +34,7 @@ class Work:
     """Keeps every execution moving, and its checkpoints with it."""
 
     def __init__(
-        self, cluster: Cluster, views: Views, clock: Clock, settings: Settings, rows: Rows | None
+        self, cluster: Cluster, views: Views, clock: Clock, settings: Settings, rows: Rows | None, telling: Telling
     ) -> None:
         self._settings = settings
         self._views = views
@@ -41,18 +42,21 @@ class Work:
         self._archive = Archive(cluster)
         self._outbox = Outbox(cluster, views.checkpoints, rows, clock, home_of(settings))
         restores = Restores(cluster, views, rows, self._outbox.tenant, clock, settings)
-        self._reconciler = Reconciler(cluster, views, clock, self._events, self._archive, restores)
+        self._reconciler = Reconciler(cluster, views, clock, self._events, self._archive, restores, telling)
         self._keeper = Keeper(
             cluster, views, self._archive, self._outbox, clock, self._events, settings.object_state_bytes
         )  # fmt: skip
         self._keeper.look_at = self.look_at
+        self._keeper.taken = telling.taken
         self._reconciler.take_checkpoint = self._keeper.request
         self._outbox.gate.opened = self._database_is_back
         self._sweeper = Sweeper(self._outbox, views.checkpoints, rows, settings.sweep_seconds) if rows else None
-        self._queue: WorkQueue[Key] = WorkQueue(self._reconciler.reconcile, workers=settings.workers)
+        self._queue: WorkQueue[Key] = WorkQueue(
+            "executions", self._reconciler.reconcile, workers=settings.workers, about=about_execution
+        )  # fmt: skip
         self._reconciler.enqueue = self._queue.add
         self._reconciler.look_at = self.look_at
-        self._queues: tuple[WorkQueue[Any], ...] = (self._queue, self._keeper.queue, self._outbox.queue)
+        self.queues: tuple[WorkQueue[Any], ...] = (self._queue, self._keeper.queue, self._outbox.queue)
 
     # --- What leads to a look
 
@@ -101,14 +105,14 @@ class Work:
         """Work until cancelled."""
         try:
             async with asyncio.TaskGroup() as group:
-                for queue in self._queues:
+                for queue in self.queues:
                     group.create_task(queue.run())
                 if self._sweeper is not None:
                     group.create_task(self._sweeper.run())
                 group.create_task(self._events.run())
                 group.create_task(self._resync())
         finally:
-            for queue in self._queues:
+            for queue in self.queues:
                 queue.close()
             await self._reconciler.close()
 
@@ -116,7 +120,7 @@ class Work:
         """Begin nothing more, and let what is under way end, its Events too, but within that time."""
         try:
             async with asyncio.timeout(seconds):
-                await asyncio.gather(*(queue.drain() for queue in self._queues))
+                await asyncio.gather(*(queue.drain() for queue in self.queues))
                 await self._events.drain()
         except TimeoutError:
             logger.warning("not all that was under way has ended within %s s; it is decided anew later", seconds)

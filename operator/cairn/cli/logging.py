@@ -6,13 +6,15 @@ import json
 import logging
 import sys
 from datetime import UTC, datetime
+from types import TracebackType
 
+from cairn.app.logfields import AboutFilter
 from cairn.config import LogSettings
 from cairn.core.times import format_time
 
 _FIELDS = (
-    "execution", "job", "attempt", "reason", "requestId", "user", "method", "route", "status", "milliseconds",
-    "leader",
+    "namespace", "execution", "job", "attempt", "checkpoint", "reason", "leader",
+    "requestId", "user", "method", "route", "status", "milliseconds",
 )  # fmt: skip
 
 
@@ -34,11 +36,22 @@ class JsonFormatter(logging.Formatter):
 
 
 def configure_logging(settings: LogSettings, *filters: logging.Filter) -> None:
-    """Log to standard error, as the settings say; filters may add fields to each record."""
+    """Log to standard error, as the settings say; filters may add fields to each record.
+
+    Whatever else would write there goes the same way: what libraries log, warnings, the exception that ends a process.
+    """
     handler = logging.StreamHandler(sys.stderr)
-    for each in filters:
+    for each in (AboutFilter(), *filters):
         handler.addFilter(each)
     plain = logging.Formatter("%(asctime)s %(levelname)-7s %(name)s: %(message)s")
     handler.setFormatter(JsonFormatter() if settings.log_format == "json" else plain)
     logging.basicConfig(level=settings.log_level, handlers=[handler], force=True)
     logging.getLogger("kopf").setLevel(logging.WARNING)
+    logging.captureWarnings(True)
+    sys.excepthook = _log_uncaught
+
+
+def _log_uncaught(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    if isinstance(error, KeyboardInterrupt):
+        return
+    logging.getLogger("cairn").critical("the process ends: %s", kind.__name__, exc_info=(kind, error, trace))

@@ -169,6 +169,11 @@ class Note:
     reason: str
     message: str
     warning: bool = False
+    # For the log alone, so no part of what makes two Events the same. The text stands in for a message that quotes what
+    # a container said: logs have other readers than the namespace has.
+    logged: str = field(default="", compare=False)
+    job: str = field(default="", compare=False)
+    attempt: int = field(default=0, compare=False)
 
 
 class Urgency(Enum):

@@ -37,6 +37,13 @@ def _attempt(record: JobRecord) -> str:
     return f"job {record.id}, attempt {record.attempt}"
 
 
+def _about(record: JobRecord, reason: str, what: str, message: str = "", *, warning: bool = False) -> Note:
+    """A note about one attempt; `message` may be what a container said, and is for the Event alone."""
+    text = f"{_attempt(record)} {what}"
+    told = f"{text}: {message}" if message else text
+    return Note(reason, told, warning, text if message else "", record.id, record.attempt)
+
+
 def notes(old: Status, new: Status) -> tuple[Note, ...]:
     """What has happened between two statuses of one execution, most telling last."""
     changed = [(old.jobs.get(r.id), r) for r in new.jobs.values() if old.jobs.get(r.id) is not r]
@@ -72,14 +79,14 @@ def _failures(changed: Changes) -> Iterable[Note]:
     failed = [a for b, a in changed if a.state is JobState.FAILED and not (b and b.state is JobState.FAILED)]
     again = [a for b, a in changed if a.state is JobState.PENDING and b is not None and b.running]
     for record in failed[:_FAILURES]:
-        yield Note("JobFailed", f"{_attempt(record)} failed: {record.reason}: {record.message}", warning=True)
+        yield _about(record, "JobFailed", f"failed: {record.reason}", record.message, warning=True)
     if len(failed) > _FAILURES:
         yield Note("JobFailed", f"failed also: {listed([r.id for r in failed[_FAILURES:]])}", warning=True)
     for record in again[:_FAILURES]:
         if record.reason == names.STOPPED:
-            yield Note("Stopped", f"{_attempt(record)} was {record.message}")
+            yield _about(record, "Stopped", f"was {record.message}")
         else:
-            yield Note("Retrying", f"{_attempt(record)} ended: {record.reason}: {record.message}; trying again", True)
+            yield _about(record, "Retrying", f"ended: {record.reason}", f"{record.message}; trying again", warning=True)
 
 
 def waits_visibly(record: JobRecord) -> bool:
@@ -90,7 +97,7 @@ def waits_visibly(record: JobRecord) -> bool:
 def _waits(changed: Changes) -> Iterable[Note]:
     fresh = [a for b, a in changed if waits_visibly(a) and not (b and b.running and b.reason == a.reason)]
     for record in fresh[:_FAILURES]:
-        yield Note("Waiting", f"{_attempt(record)} waits: {record.reason}: {record.message}", warning=True)
+        yield _about(record, "Waiting", f"waits: {record.reason}", record.message, warning=True)
     if len(fresh) > _FAILURES:
         yield Note("Waiting", f"waiting also: {listed([r.id for r in fresh[_FAILURES:]])}", warning=True)
 
@@ -162,7 +169,8 @@ def _forks(old: Status, new: Status) -> Iterable[Note]:
 
 def _end(old: Status, new: Status) -> Iterable[Note]:
     if new.finished and not old.finished:
-        yield Note(_OUTCOME[new.phase], new.message, warning=new.phase is not Phase.SUCCEEDED)
+        logged = f"the execution has ended: {new.phase}: {new.reason}"
+        yield Note(_OUTCOME[new.phase], new.message, new.phase is not Phase.SUCCEEDED, logged)
     for kind in (names.CONDITION_ACCEPTED, names.CONDITION_EDITS_IGNORED):
         was, now = old.condition(kind), new.condition(kind)
         bad = now is not None and now.status is (kind == names.CONDITION_EDITS_IGNORED)

@@ -7,7 +7,7 @@ import contextlib
 from collections.abc import AsyncIterator
 
 from aiohttp import web
-from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, generate_latest
 
 from cairn.app.operator import Operator
 from cairn.config import Settings
@@ -31,15 +31,16 @@ async def serve_health(settings: Settings, operator: Operator, ready: asyncio.Ev
         return web.json_response({"ready": ready.is_set(), **operator.describe()}, status=status)
 
     async def metrics(_: web.Request) -> web.Response:
-        operator.backlog()
         return web.Response(body=generate_latest(), headers={"Content-Type": CONTENT_TYPE_LATEST})
 
     app = web.Application()
     app.add_routes([web.get("/livez", livez), web.get("/readyz", readyz), web.get("/metrics", metrics)])
     runner = web.AppRunner(app, access_log=None)
     await runner.setup()
+    REGISTRY.register(operator.census)
     try:
         await web.TCPSite(runner, settings.health_host, settings.health_port).start()
         yield
     finally:
+        REGISTRY.unregister(operator.census)
         await runner.cleanup()

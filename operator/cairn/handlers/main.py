@@ -25,6 +25,7 @@ from cairn.adapters.kube.cluster import KubeCluster
 from cairn.adapters.kube.leases import KubeLeases
 from cairn.adapters.postgres.pool import OPERATOR, Address, Pool, check_address
 from cairn.adapters.postgres.store import PostgresStore
+from cairn.adapters.telemetry import telemetry
 from cairn.app.leadership import Leadership
 from cairn.app.operator import Operator
 from cairn.config import Settings, home_of, replica_name
@@ -145,7 +146,10 @@ async def serve(settings: Settings) -> None:
     address = settings.address()
     if address is not None:
         check_address(address)  # before anything is opened
+    tracer = telemetry()
     async with AsyncExitStack() as stack:
+        if tracer is not None:
+            stack.push_async_callback(tracer.close)
         api = await connect()
         stack.push_async_callback(api.close)
         leadership = _leadership(settings, api) if settings.leader_election else None
@@ -155,7 +159,7 @@ async def serve(settings: Settings) -> None:
         if pool is not None:
             stack.push_async_callback(pool.close)
         rows = PostgresStore(pool) if pool else None
-        await _serve(settings, Operator(KubeCluster(api), system_clock, settings, rows, leadership))
+        await _serve(settings, Operator(KubeCluster(api), system_clock, settings, rows, leadership, tracer))
     logger.info("stopped")
 
 

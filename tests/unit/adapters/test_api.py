@@ -155,10 +155,6 @@ def test_the_clock_has_the_precision_of_the_api() -> None:
     assert (now.microsecond % 1000, str(now.tzinfo)) == (0, "UTC")
 
 
-async def test_metadata_of_nothing_is_an_empty_list() -> None:
-    assert await Api(Client(body={"items": None, "metadata": {}})).list_metadata("/apis/x") == []  # type: ignore[arg-type]
-
-
 @pytest.mark.parametrize("method", ["create", "replace", "patch", "apply", "delete"])
 async def test_a_guarded_one_sends_no_write_that_is_not_allowed(method: str) -> None:
     def never() -> None:
@@ -172,3 +168,7 @@ async def test_a_guarded_one_sends_no_write_that_is_not_allowed(method: str) -> 
     assert client.sent == []
     await guarded.get("/p")
     assert [sent[0] for sent in client.sent] == ["GET"]
+
+
+async def test_metadata_of_nothing_is_an_empty_list() -> None:
+    assert await Api(Client(body={"items": None, "metadata": {}})).list_metadata("/apis/x") == []  # type: ignore[arg-type]

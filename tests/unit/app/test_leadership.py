@@ -102,14 +102,59 @@ async def test_past_the_deadline_nothing_is_written_and_a_new_term_begins(leases
     assert one.terms == 2
 
 
-async def test_a_refused_write_ends_the_term_even_if_a_renewal_comes_through(leases: MemoryLeases) -> None:
+class SlowLeases(MemoryLeases):
+    """Answers to updates come when they may."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.waiting = 0
+        self.may_answer = asyncio.Event()
+        self.may_answer.set()
+
+    async def update(self, lease: Lease) -> Lease:
+        written = await super().update(lease)
+        self.waiting += 1
+        await self.may_answer.wait()
+        self.waiting -= 1
+        return written
+
+
+async def renewal_under_way(leases: SlowLeases, one: Replica) -> None:
+    """It leads since 0, and has sent a renewal at 2 that is not answered yet."""
+    await until(lambda: one.working)
+    leases.may_answer.clear()
+    one.now = 2.0
+    await until(lambda: leases.waiting)
+
+
+async def test_a_refused_write_ends_the_term_even_if_a_renewal_comes_through() -> None:
+    leases = SlowLeases()
     one = Replica(leases, "one")
     async with one.running():
-        await until(lambda: one.working)
-        one.now += 6.0
+        await renewal_under_way(leases, one)
+        one.now = 6.0
         with pytest.raises(NotLeading):
             one.leadership.check()
+        leases.may_answer.set()  # it holds until 7
         await until(lambda: one.terms == 2)
+        one.leadership.check()
+
+
+async def test_the_deadline_counts_from_when_a_renewal_was_sent() -> None:
+    leases = SlowLeases()
+    one = Replica(leases, "one")
+    async with one.running():
+        await renewal_under_way(leases, one)
+        one.now = 4.0
+        leases.error = Unavailable("away")  # from now on, but for the answer that is under way
+        leases.may_answer.set()
+        await until(lambda: not leases.waiting)
+        await asyncio.sleep(0)
+        one.now = 6.9
+        one.leadership.check()
+        one.now = 7.0
+        with pytest.raises(NotLeading):
+            one.leadership.check()
 
 
 async def test_a_lease_that_another_has_taken_ends_the_work(leases: MemoryLeases) -> None:

@@ -37,7 +37,7 @@ async def test_what_is_added_twice_is_looked_at_once() -> None:
     async def work(key: str) -> None:
         seen.append(key)
 
-    keys: WorkQueue[str] = WorkQueue(work)
+    keys: WorkQueue[str] = WorkQueue("test", work)
     for key in ("a", "b", "a"):
         keys.add(key)
     assert keys.depth() == 2
@@ -59,7 +59,7 @@ async def test_a_key_is_worked_on_by_one_worker_and_once_more_for_what_came_mean
         await go.wait()
         at_once -= 1
 
-    keys: WorkQueue[str] = WorkQueue(work, workers=4)
+    keys: WorkQueue[str] = WorkQueue("test", work, workers=4)
     async with running(keys):
         keys.add("a")
         await until(lambda: looks == 1)
@@ -79,7 +79,7 @@ async def test_other_keys_do_not_wait() -> None:
             await asyncio.sleep(60)
         done.append(key)
 
-    keys: WorkQueue[str] = WorkQueue(work, workers=2)
+    keys: WorkQueue[str] = WorkQueue("test", work, workers=2)
     async with running(keys):
         keys.add("slow")
         keys.add("quick")
@@ -93,7 +93,7 @@ async def test_work_says_when_to_look_again() -> None:
         looks.append(asyncio.get_running_loop().time())
         return 0.02 if len(looks) == 1 else None
 
-    keys: WorkQueue[str] = WorkQueue(work)
+    keys: WorkQueue[str] = WorkQueue("test", work)
     async with running(keys):
         keys.add("a")
         await until(lambda: len(looks) == 2)
@@ -108,7 +108,7 @@ async def test_the_earlier_of_two_delays_wins() -> None:
     async def work(key: str) -> None:
         looks.append(key)
 
-    keys: WorkQueue[str] = WorkQueue(work)
+    keys: WorkQueue[str] = WorkQueue("test", work)
     async with running(keys):
         keys.add_after("a", 60)
         keys.add_after("a", 0.01)
@@ -122,7 +122,7 @@ async def test_an_event_comes_before_a_delay_and_takes_its_place() -> None:
     async def work(key: str) -> None:
         looks.append(key)
 
-    keys: WorkQueue[str] = WorkQueue(work)
+    keys: WorkQueue[str] = WorkQueue("test", work)
     async with running(keys):
         keys.add_after("a", 0.02)
         keys.add("a")
@@ -147,7 +147,7 @@ async def test_an_error_backs_off_and_stops_nobody_else(
         if key == "bad" and looks.count("bad") < 4:
             raise error
 
-    keys: WorkQueue[str] = WorkQueue(work, workers=1)
+    keys: WorkQueue[str] = WorkQueue("test", work, workers=1)
     with caplog.at_level(logging.WARNING):
         async with running(keys):
             keys.add("bad")
@@ -165,7 +165,7 @@ async def test_the_wait_after_errors_grows_up_to_a_bound_and_is_forgotten_after_
         if not good:
             raise Unavailable("no", status=503)
 
-    keys: WorkQueue[str] = WorkQueue(work)
+    keys: WorkQueue[str] = WorkQueue("test", work)
     waits = [await keys._attempt("a") for _ in range(40)]
     assert all(wait is not None and wait <= queue.BACKOFF_MOST for wait in waits)
     assert waits[0] is not None and waits[0] <= 2 * queue.BACKOFF_FIRST
@@ -187,7 +187,7 @@ async def test_drained_it_ends_what_is_being_worked_on_and_begins_nothing_more()
         seen.append(key)
         return 0.0
 
-    keys: WorkQueue[str] = WorkQueue(work, workers=1)
+    keys: WorkQueue[str] = WorkQueue("test", work, workers=1)
     async with running(keys):
         keys.add("a")
         await begun.wait()
@@ -204,7 +204,7 @@ async def test_drained_it_ends_what_is_being_worked_on_and_begins_nothing_more()
 
 
 async def test_an_idle_queue_is_drained_at_once() -> None:
-    keys: WorkQueue[str] = WorkQueue(lambda key: asyncio.sleep(0))  # type: ignore[arg-type,return-value]
+    keys: WorkQueue[str] = WorkQueue("test", lambda key: asyncio.sleep(0))  # type: ignore[arg-type,return-value]
     async with running(keys):
         await asyncio.sleep(0)
         await asyncio.wait_for(keys.drain(), 5)
@@ -217,7 +217,7 @@ async def test_who_does_not_lead_any_more_is_not_worth_a_line(caplog: pytest.Log
         tried.append(key)
         raise NotLeading("not sent")
 
-    keys: WorkQueue[str] = WorkQueue(work)
+    keys: WorkQueue[str] = WorkQueue("test", work)
     async with running(keys):
         keys.add("a")
         await until(lambda: tried)

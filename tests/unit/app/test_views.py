@@ -490,3 +490,20 @@ def test_what_is_gone_is_forgotten_with_what_was_forked_from_it() -> None:
     views.forget_execution("uid-of-other")
     views.forget_execution("uid-1")
     assert (views._forks, views._borrowed) == ({}, {})
+
+
+# --- A new term ------------------------------------------------------------------------------------------------------
+
+
+def test_in_a_new_term_only_what_watches_bring_is_known(views: Views) -> None:
+    views.see_job(job())
+    views.see_pod(pod())
+    noted = views.seen("uid-1")
+    noted.lost.add("digest")
+    noted.restore = NotFound(Wanted(Source("before")), "CheckpointNotFound", "none")
+    views.note_absent("uid-1", "gone", NOW, pods=False)
+    before = seen(views)
+    views.forget_findings()
+    after = seen(views)
+    assert (after.jobs, after.pods) == (before.jobs, before.pods) and len(after.jobs) == len(after.pods) == 1
+    assert (after.lost, after.restore, after.absent) == (frozenset(), None, frozenset())

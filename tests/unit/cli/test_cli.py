@@ -145,9 +145,10 @@ def test_the_home_is_the_pods_own_namespace(monkeypatch: pytest.MonkeyPatch, tmp
 
 def test_a_log_line_is_json_with_what_it_is_about() -> None:
     record = logging.LogRecord("cairn", logging.WARNING, "f", 1, "größer %s", ("x",), None)
-    record.execution = "ns/x"
+    record.namespace, record.execution, record.job, record.attempt = "ns", "x", "a", 2
     line = json.loads(JsonFormatter().format(record))
-    assert (line["level"], line["message"], line["execution"]) == ("warning", "größer x", "ns/x")
+    assert (line["level"], line["message"]) == ("warning", "größer x")
+    assert [line[field] for field in ("namespace", "execution", "job", "attempt")] == ["ns", "x", "a", 2]
 
 
 @pytest.mark.parametrize(

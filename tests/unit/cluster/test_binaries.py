@@ -61,6 +61,12 @@ def test_several_programs_are_written_to_a_directory(tmp_path: Path) -> None:
     assert command[-2:] == [SERVER.package, TOOLS["kubectl"].package]
 
 
+def test_prometheus_is_built_without_service_discoveries(tmp_path: Path) -> None:
+    command = binaries.build_command([TOOLS["prometheus"], TOOLS["promtool"]], tmp_path)
+    assert command[command.index("-tags") + 1] == "remove_all_sd"
+    assert "-tags" not in binaries.build_command([SERVER], tmp_path)
+
+
 def test_a_program_is_current_while_its_stamp_says_so(tmp_path: Path) -> None:
     assert not binaries.is_current(SERVER, tmp_path)
     (tmp_path / SERVER.name).touch()

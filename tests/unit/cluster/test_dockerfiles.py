@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from configparser import RawConfigParser
 from pathlib import Path
 
@@ -31,6 +32,35 @@ def test_the_image_is_made_of_sources_and_locks_alone() -> None:
         ".dockerignore", "Dockerfile", "LICENSE", "README.md", "operator", "pyproject.toml", "requirements-build.txt",
         "requirements-image.txt",
     }  # fmt: skip
+
+
+def _git(folder: Path, *arguments: str) -> str:
+    command = ["git", "-C", str(folder), "-c", "user.name=a", "-c", "user.email=a@example.com", *arguments]
+    return subprocess.run(command, text=True, capture_output=True, check=True).stdout.strip()
+
+
+def _committed(folder: Path) -> str:
+    _git(folder, "add", "--all")
+    _git(folder, "commit", "--message=x")
+    return _git(folder, "rev-parse", "HEAD")
+
+
+def test_the_commit_of_an_image_is_the_newest_of_its_sources(tmp_path: Path) -> None:
+    recipe = Recipe(tmp_path / "Dockerfile", "localhost/x:dev")
+    (tmp_path / "kept").mkdir()
+    for name in ("Dockerfile", "kept/a", "kept/b", "other"):
+        (tmp_path / name).touch()
+    (tmp_path / ".dockerignore").write_text("*\n!kept\n")
+    assert recipe.commit() == "unknown", "no repository"
+    _git(tmp_path, "init", "--quiet")
+    assert recipe.commit() == "unknown", "no commit"
+    first = _committed(tmp_path)
+    (tmp_path / "other").write_text("changed")
+    _committed(tmp_path)
+    assert recipe.commit() == first, "nothing of it has changed"
+    (tmp_path / "kept" / "a").unlink()
+    assert recipe.commit() == f"{first}-dirty"
+    assert recipe.commit() != _committed(tmp_path) == recipe.commit(), "a file less is a change"
 
 
 @pytest.mark.parametrize(

@@ -207,3 +207,22 @@ def test_forks_are_told_once_each() -> None:
         ("ForkedInto", "forked from checkpoint checkpoint_2 into ns/fork-2")
     ]
     assert told(of(forks=(one, two)), of(forks=(two,))) == []
+
+
+@pytest.mark.parametrize(
+    ("new", "logged"),
+    [
+        (failed("a", message="password=hunter2"), "job a, attempt 1 failed: Error"),
+        (running("a", failures=1).as_pending(names.ERROR, "password=hunter2"), "job a, attempt 1 ended: Error"),
+        (running("a", reason=names.UNSCHEDULABLE, message="no node"), "job a, attempt 1 waits: Unschedulable"),
+    ],
+    ids=["failed", "tried again", "waits"],
+)
+def test_the_log_names_the_attempt_but_not_what_was_said(new: JobRecord, logged: str) -> None:
+    (note,) = notes(of(running("a")), of(new))
+    assert (note.logged, note.job, note.attempt) == (logged, "a", 1)
+
+
+def test_the_log_tells_an_end_by_its_reason() -> None:
+    (note,) = notes(of(), of(phase=Phase.FAILED, reason=names.JOB_FAILED, message="job a failed: password=hunter2"))
+    assert note.logged == "the execution has ended: Failed: JobFailed"

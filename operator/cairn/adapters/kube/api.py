@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import re
+import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Any
 from urllib.parse import urlencode
@@ -17,6 +18,7 @@ from urllib.parse import urlencode
 import aiohttp
 from kubernetes.aio import client, config
 
+from cairn.adapters import metrics
 from cairn.adapters.timing import KUBERNETES, calling
 from cairn.errors import AlreadyExists, ApiError, Conflict, Gone, NotConfigured, Refused, Rejected, Unavailable
 
@@ -138,7 +140,13 @@ class Api:
 
     async def stream(self, path: str, seconds: float = STREAM_TIMEOUT, /, **query: str) -> AsyncIterator[bytes]:
         """A response's body in chunks, for so many seconds. Raises Gone, Refused, Rejected, Unavailable."""
-        response = await self._request("GET", path, query, None, accept="*/*", timeout=seconds)
+        verb, resource = metrics.verb_and_resource("GET", path, query)
+        try:
+            response = await self._request("GET", path, query, None, accept="*/*", timeout=seconds)
+        except Unavailable:
+            metrics.note_request(verb, resource, metrics.NO_ANSWER)
+            raise
+        metrics.note_request(verb, resource, str(response.status))
         try:
             if response.status >= 400:
                 raise _error("GET", response.status, {}, await response.read())
@@ -153,12 +161,18 @@ class Api:
         self, method: str, path: str, query: Mapping[str, str], body: Body | None = None, *,
         content_type: str = "application/json", accept: str = "application/json",
     ) -> Body:  # fmt: skip
-        with calling(KUBERNETES):
-            response = await self._request(method, path, query, body, content_type=content_type, accept=accept)
-            try:
-                data = await response.read()
-            except (aiohttp.ClientError, TimeoutError) as error:
-                raise Unavailable(f"{method}: {type(error).__name__}") from error
+        began, code = time.perf_counter(), metrics.NO_ANSWER
+        try:
+            with calling(KUBERNETES):
+                response = await self._request(method, path, query, body, content_type=content_type, accept=accept)
+                try:
+                    data = await response.read()
+                except (aiohttp.ClientError, TimeoutError) as error:
+                    raise Unavailable(f"{method}: {type(error).__name__}") from error
+            code = str(response.status)
+        finally:
+            done = metrics.verb_and_resource(method, path, query, content_type)
+            metrics.note_request(*done, code, time.perf_counter() - began)
         if response.status >= 400:
             raise _error(method, response.status, response.headers, data)
         decoded: Body = json.loads(data)

@@ -21,9 +21,10 @@ from psycopg.rows import DictRow, dict_row
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
 from cairn import names
+from cairn.adapters import metrics
 from cairn.adapters.postgres.errors import NO_ADDRESS, NO_ADDRESS_IN_FILE, said, translated
 from cairn.adapters.timing import POSTGRES, calling
-from cairn.errors import NotConfigured, StoreUnavailable
+from cairn.errors import IdTaken, NotConfigured, StoreError, StoreUnavailable
 
 CONNECT_SECONDS = 3
 STATEMENT_SECONDS = 5
@@ -76,19 +77,28 @@ class Pool:
     @asynccontextmanager
     async def connection(self) -> AsyncIterator[Connection]:
         """A connection in a transaction that is committed at the end. Raises StoreError."""
-        with calling(POSTGRES):
-            async with translated(), asyncio.timeout(CALL_SECONDS):
-                async with self._connection() as connection:
-                    yield connection
+        up = metrics.DATABASE_UP.labels(self._role)
+        try:
+            with calling(POSTGRES), metrics.timed_call():
+                async with translated(), asyncio.timeout(CALL_SECONDS):
+                    async with self._connection() as connection:
+                        yield connection
+        except StoreError as error:
+            if not isinstance(error, IdTaken):  # an answer like any other
+                up.set(0)
+                metrics.DATABASE_ERRORS.labels(getattr(error, "reason", type(error).__name__)).inc()
+            raise
+        up.set(1)
 
     @asynccontextmanager
     async def _connection(self) -> AsyncIterator[Connection]:
+        self._may_use()
         try:
             connection = await self._pool.getconn()
         except PoolTimeout as error:
             raise StoreUnavailable(names.DATABASE_UNAVAILABLE, self._why_not or str(error)) from error
         try:
-            self._may_use()
+            self._may_use()  # again: it may have taken a while to get one
             async with connection.transaction():
                 yield connection
         finally:

@@ -22,9 +22,10 @@ from cairn.app.checkpoints.archive import Archive
 from cairn.app.checkpoints.lifetimes import Lifetimes
 from cairn.app.checkpoints.outbox import Outbox, reason_of
 from cairn.app.checkpoints.taking import Cut, cut, label_of
-from cairn.app.checkpoints.views import CheckpointViews, Lane, lane_of
+from cairn.app.checkpoints.views import CheckpointViews, Lane, about_checkpoint, about_lane, lane_of
 from cairn.app.events import EventWriter
 from cairn.app.executions import ExecutionView
+from cairn.app.logfields import about
 from cairn.app.queue import WorkQueue
 from cairn.app.views import Views
 from cairn.core.actions import Note, TakeCheckpoint
@@ -34,6 +35,7 @@ from cairn.core.checkpoint.objects import CheckpointObject
 from cairn.core.checkpoint.state import Parent, Stored
 from cairn.core.checkpoint.trigger import Trigger
 from cairn.core.checkpointing import awaits_drain
+from cairn.core.manifests import Identity
 from cairn.core.naming import checkpoint_id
 from cairn.core.observed import Refusal
 from cairn.errors import AlreadyExists, ApiError, CannotSave, Conflict, Gone, Rejected, StoreError
@@ -68,8 +70,9 @@ class Keeper:
         self._limit = limit  # what an object may hold of a state
         self._wanted: dict[Lane, dict[str, tuple[ExecutionView, Pending]]] = {}
         self.look_at: Callable[[str], None] = lambda uid: None  # told of executions that there is news of
+        self.taken: Callable[[Identity, CheckpointObject, datetime], None] = lambda *_: None  # told as well
         self._lifetimes = Lifetimes(cluster, views, clock, events, lambda uid: self.look_at(uid))
-        self.queue: WorkQueue[Lane] = WorkQueue(self.look, workers=8)
+        self.queue: WorkQueue[Lane] = WorkQueue("checkpoints", self.look, workers=8, about=about_lane)
 
     # --- What leads to a look
 
@@ -107,7 +110,8 @@ class Keeper:
         waits, errors = [], []
         for seen in self._checkpoints.lane(lane):
             try:
-                waits.append(await self._forward(seen, wanted.get(seen.name)))
+                with about(about_checkpoint(seen)):
+                    waits.append(await self._forward(seen, wanted.get(seen.name)))
             except ApiError as error:  # one that cannot be brought forward holds up no other
                 errors.append(error)
         waits.append(await self._lifetimes.look(lane))
@@ -239,13 +243,15 @@ class Keeper:
     async def _ready(self, seen: CheckpointObject, view: ExecutionView, found: Cut,
                      stored: tuple[bool, str, str]) -> None:  # fmt: skip
         now = self._clock()
-        metrics.CHECKPOINTS.labels(seen.trigger.value, "ready").inc()
-        metrics.CHECKPOINT_BYTES.inc(found.content.size)
         status = objects.ready_status(found.taken, stored, generation=seen.generation, now=now)
         written = await self._write(seen, status)
+        metrics.CHECKPOINTS.labels(seen.trigger.value, "ready").inc()
+        metrics.CHECKPOINT_BYTES.inc(found.content.size)
         identity = view.execution.identity
+        self.taken(identity, written, now)
         note = Note("CheckpointTaken", f"checkpoint {seen.name} ({seen.trigger}): {found.taken.label.name}")
-        self._events.write(identity, [note])
+        with about(about_checkpoint(written)):
+            self._events.write(identity, [note])
         if not stored[0]:
             tenant = await self._outbox.tenant(seen.namespace) if self._outbox.configured else ""
             self._outbox.add(written, Stored(found.taken.summary(written, tenant), found.content))
@@ -288,9 +294,9 @@ class Keeper:
         status = objects.failed_status(
             reason, message, generation=seen.generation, execution_uid=uid, now=self._clock()
         )  # fmt: skip
-        metrics.CHECKPOINTS.labels(seen.trigger.value, "failed").inc()
         logger.error("checkpoint %s/%s failed: %s: %s", seen.namespace, seen.name, reason, message)
         written = await self._write(seen, status)
+        metrics.CHECKPOINTS.labels(seen.trigger.value, "failed").inc()
         identity = view.execution.identity if view else seen.identity
         self._events.write(identity, [Note("CheckpointFailed", f"checkpoint {seen.name}: {reason}: {message}", True)])
         self._settled(written)

@@ -18,7 +18,8 @@ from collections.abc import Callable
 from cairn import names
 from cairn.app import metrics
 from cairn.app.checkpoints.farewells import Farewells
-from cairn.app.checkpoints.views import CheckpointViews
+from cairn.app.checkpoints.views import CheckpointViews, about_checkpoint
+from cairn.app.logfields import Fields
 from cairn.app.queue import WorkQueue
 from cairn.core.checkpoint import objects
 from cairn.core.checkpoint.objects import CheckpointObject
@@ -80,14 +81,11 @@ class Gate:
         self.told = (False, reason_of(error), str(error))
         self._until = asyncio.get_running_loop().time() + self._delay
         self._delay = min(self._delay * 2, _AGAIN_MOST)
-        metrics.DATABASE_UP.set(0)
-        metrics.DATABASE_ERRORS.labels(self.told[1]).inc()
         return self.told
 
     def succeed(self) -> None:
         """A try has succeeded."""
         was_closed, self.told, self._delay = self.closed, None, _AGAIN_FIRST
-        metrics.DATABASE_UP.set(1)
         if was_closed:
             logger.warning("the database is back")
             self.opened()
@@ -107,7 +105,7 @@ class Outbox:
         self._held = 0
         self._pinned: dict[str, bool] = {}  # as the row is believed to be
         self.gate = Gate()
-        self.queue: WorkQueue[str] = WorkQueue(self._carry, workers=4)
+        self.queue: WorkQueue[str] = WorkQueue("rows", self._carry, workers=4, about=self._about)
         self.farewells = Farewells(cluster, home, clock)
 
     @property
@@ -164,6 +162,10 @@ class Outbox:
         self._held += stored.content.size
         while self._held > _HELD_BYTES and len(self._contents) > 1:
             self._held -= self._contents.popitem(last=False)[1].content.size
+
+    def _about(self, uid: str) -> Fields:
+        seen = self._checkpoints.get(uid)
+        return about_checkpoint(seen) if seen else {}
 
     async def _carry(self, uid: str) -> float | None:
         """Write the row of one checkpoint; returns in how many seconds to try again, if at all."""

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from cairn.app.logfields import Fields
 from cairn.core.checkpoint import objects
 from cairn.core.checkpoint.objects import CheckpointObject
 
@@ -19,6 +20,16 @@ class Lane:
 
     def __str__(self) -> str:
         return f"checkpoints of {self.namespace}/{self.execution}"
+
+
+def about_lane(lane: Lane) -> Fields:
+    """What a log record about a lane names."""
+    return {"namespace": lane.namespace, "execution": lane.execution}
+
+
+def about_checkpoint(seen: CheckpointObject) -> Fields:
+    """What a log record about a checkpoint names: by its id, or while it has none by the name of its object."""
+    return {"namespace": seen.namespace, "execution": seen.execution, "checkpoint": seen.id or seen.name}
 
 
 def lane_of(seen: CheckpointObject) -> Lane:

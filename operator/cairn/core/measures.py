@@ -1,0 +1,100 @@
+"""What one stored status tells beyond the one before it, in numbers: attempts that ended, retries, starts, hops.
+
+A hop is only measured where nothing but Cairn and the API server lay between: first attempts of an execution that was
+never paused or restored, without `parallelism`, started by dependency. Times of containers come in whole seconds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+
+from cairn.core.draft import Execution
+from cairn.core.spec import JobSpec, Scheduling
+from cairn.core.status import JobRecord, JobState, Phase, Status
+
+APPLICATION = "application"
+INFRASTRUCTURE = "infrastructure"
+STOPPED = "Stopped"  # on purpose, to run again
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One job's record before and after."""
+
+    before: JobRecord
+    after: JobRecord
+
+    @property
+    def launched(self) -> bool:
+        """Whether a new attempt was recorded."""
+        return self.after.running and self.after.attempt > self.before.attempt
+
+    @property
+    def ended(self) -> bool:
+        """Whether an attempt was under way, and is not any more."""
+        return self.before.running and not (self.after.running and self.after.attempt == self.before.attempt)
+
+    @property
+    def outcome(self) -> str:
+        """The state that an attempt which has ended came to; one that is followed by another may have been stopped."""
+        if self.after.terminal:
+            return self.after.state.value
+        return STOPPED if self._cause is None else JobState.FAILED.value
+
+    @property
+    def reason(self) -> str:
+        """Why an attempt has ended so, as far as its own record still tells."""
+        return self.after.reason if self.after.attempt == self.before.attempt else ""
+
+    @property
+    def retry(self) -> str | None:
+        """What had failed, if an attempt has ended and another one follows; one stopped on purpose has not failed."""
+        return self._cause if self.ended and not self.after.terminal else None
+
+    @property
+    def _cause(self) -> str | None:
+        if self.after.failures > self.before.failures:
+            return APPLICATION
+        return INFRASTRUCTURE if self.after.disruptions > self.before.disruptions else None
+
+    @property
+    def start(self) -> float | None:
+        """Seconds from the recorded launch to the start of the container, when that has become known."""
+        after, before = self.after, self.before
+        known = before.started_at is not None and before.attempt == after.attempt
+        if known or after.started_at is None or after.launched_at is None:
+            return None
+        return max((after.started_at - after.launched_at).total_seconds(), 0.0)
+
+
+def changes(old: Status, new: Status) -> list[Change]:
+    """The jobs whose record has changed. After a restore: none, for what it took over has not happened now."""
+    if new.restored_from != old.restored_from:
+        return []
+    pairs = ((old.jobs.get(r.id) or JobRecord(r.id), r) for r in new.jobs.values())
+    return [Change(before, after) for before, after in pairs if before is not after and before != after]
+
+
+def ending(old: Status, new: Status) -> Phase | None:
+    """The phase that the execution has come to its end with, if it has."""
+    return new.phase if new.finished and not old.finished else None
+
+
+def hop(execution: Execution, job: JobSpec, now: datetime) -> float | None:
+    """Seconds from the end of a job's last dependency until now, where its Kubernetes Job has just been created."""
+    spec, status = execution.spec, execution.status
+    if spec is None or spec.parallelism or spec.scheduling is not Scheduling.DEPENDENCIES:
+        return None
+    if status.pause is not None or status.paused_millis or status.restored_from is not None:
+        return None
+    record = status.jobs.get(job.id)
+    ends = _ends(status.jobs[name] for name in job.depends_on if name in status.jobs)
+    if record is None or record.last != 1 or not ends:
+        return None
+    return max((now - max(ends)).total_seconds(), 0.0)
+
+
+def _ends(records: Iterable[JobRecord]) -> list[datetime]:
+    return [record.finished_at for record in records if record.finished_at is not None]
