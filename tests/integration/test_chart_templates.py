@@ -511,5 +511,18 @@ def test_monitors_come_only_where_the_cluster_has_that_kind() -> None:
         assert [each["name"] for each in service["spec"]["ports"]] == [monitor["spec"]["endpoints"][0]["port"]]
 
 
+def test_dashboards_and_rules_come_as_they_are_in_their_files() -> None:
+    metrics = {"rules": {"enabled": True, "labels": {"release": "p"}}, "dashboard": {"enabled": True}}
+    assert not has(rendered({"metrics": metrics}), "PrometheusRule")
+    found = rendered({"metrics": metrics}, MONITORING)
+    rule = named(found, "PrometheusRule", "cairn")
+    assert rule["spec"] == yaml.safe_load((chart.CHART / "rules" / "cairn.yaml").read_text())
+    assert rule["metadata"]["labels"]["release"] == "p"
+    dashboards = named(found, "ConfigMap", "cairn-dashboards")
+    assert dashboards["metadata"]["labels"]["grafana_dashboard"] == "1"
+    for name, text in dashboards["data"].items():
+        assert text == (chart.CHART / "dashboards" / name).read_text()
+
+
 def test_the_manifest_for_those_without_helm_is_current() -> None:
     assert made.MANIFEST.read_text() == made.manifest(chart.helm()), "run `make chart`"
