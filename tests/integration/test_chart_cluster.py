@@ -49,8 +49,15 @@ class Release:
 
     def run(self, verb: str, *more: str, values: Object | None = None, check: bool = True) -> chart.Done:
         """Run Helm on this release."""
+        return self._helm(verb, self.name, *more, values=values, check=check)
+
+    def hooks(self) -> str:
+        """The manifests of its hooks."""
+        return self._helm("get", "hooks", self.name).stdout
+
+    def _helm(self, *arguments: str, values: Object | None = None, check: bool = True) -> chart.Done:
         where = (f"--kubeconfig={self.kube.kubeconfig}", f"--namespace={self.kube.namespace}")
-        return chart.run(self.helm, verb, self.name, *more, *where, values=values, check=check)
+        return chart.run(self.helm, *arguments, *where, values=values, check=check)
 
     def left(self) -> list[str]:
         """What there is of it, in the namespace and beside."""
@@ -79,7 +86,7 @@ def test_the_api_server_accepts_everything(kube: Kube, mode: str) -> None:
          "api": {"ingress": {"enabled": True, "host": "cairn.example.com"}, "tls": {"secretName": "certificate"}}},
         namespace=kube.namespace,
     )  # fmt: skip
-    kube.kubectl("create", "serviceaccount", "cairn-hooks")
+    kube.apply(*(each for each in objects if each["kind"] == "ServiceAccount"))  # a pod's must be there before it
     done = kube.kubectl("apply", "--server-side", "--force-conflicts", "--dry-run=server", "-f", "-",
                         input="\n---\n".join(map(json.dumps, objects)))  # fmt: skip
     assert done.stdout.count("(server dry run)") == len(objects)
@@ -110,6 +117,21 @@ def test_a_migration_that_fails_changes_nothing(installed: Release) -> None:
     done = installed.run("upgrade", str(chart.CHART), "--timeout=30s", values=values, check=False)
     assert done.returncode != 0 and "pre-upgrade hooks failed" in done.stderr
     assert kube.get("deployment", operator)["metadata"]["generation"] == before
+
+
+def test_a_bundled_database_that_comes_later_is_migrated_once_it_is_there(installed: Release) -> None:
+    without = installed.values(database={"mode": "none"})
+    installed.run("upgrade", str(chart.CHART), "--timeout=60s", values=without)
+    assert not has_database(installed)
+    installed.run("upgrade", str(chart.CHART), "--timeout=60s", values=installed.values())
+    assert has_database(installed)
+    assert "helm.sh/hook: post-upgrade" in installed.hooks()
+    installed.run("upgrade", str(chart.CHART), "--timeout=60s", values=installed.values())
+    assert "helm.sh/hook: post-install,pre-upgrade" in installed.hooks()
+
+
+def has_database(release: Release) -> bool:
+    return f"StatefulSet/{release.name}-database" in release.left()
 
 
 def test_an_uninstall_leaves_the_database_and_nothing_else(installed: Release) -> None:

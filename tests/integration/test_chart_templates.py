@@ -221,6 +221,7 @@ CHANGES: list[tuple[Object, Look, Any]] = [
     ({}, variable_of(*OPERATOR, "CAIRN_OBJECT_STATE_BYTES"), "1000000"),
     ({"operator": {"priorityClassName": "high"}}, of_pod(*OPERATOR, "priorityClassName"), "high"),
     ({"operator": {"terminationGracePeriodSeconds": 60}}, of_pod(*OPERATOR, "terminationGracePeriodSeconds"), 60),
+    ({"operator": {"terminationGracePeriodSeconds": 60}}, variable_of(*OPERATOR, "CAIRN_SHUTDOWN_SECONDS"), "50"),
     ({"operator": {"nodeSelector": {"a": "b"}}}, of_pod(*OPERATOR, "nodeSelector"), {"a": "b"}),
     ({"operator": {"nodeSelector": {"a": "b"}}}, of_pod("Job", "cairn-uninstall", "nodeSelector"), {"a": "b"}),
     ({"operator": {"tolerations": TOLERATIONS}}, of_pod(*OPERATOR, "tolerations"), TOLERATIONS),
@@ -297,8 +298,7 @@ def test_a_value_changes_what_it_should(values: Object, look: Look, expected: An
 def test_every_variable_is_a_setting_that_there_is() -> None:
     known = {variable(name) for name in Settings.model_fields}
     given = set(variables(rendered(EVERYTHING), "Deployment", "cairn-operator"))
-    others = {"DATABASE_URL_FILE", "OTEL_EXPORTER_OTLP_ENDPOINT"}
-    assert given - known <= others | {"CAIRN_LEADER_ELECTION", "CAIRN_LEASE_NAME", "CAIRN_LEASE_SECONDS"}
+    assert given - known <= {"OTEL_EXPORTER_OTLP_ENDPOINT"}
 
 
 # --- Database --------------------------------------------------------------------------------------------------------
@@ -509,6 +509,19 @@ def test_monitors_come_only_where_the_cluster_has_that_kind() -> None:
         service = named(found, "Service", f"cairn-{component}")
         assert monitor["spec"]["selector"]["matchLabels"].items() <= service["metadata"]["labels"].items()
         assert [each["name"] for each in service["spec"]["ports"]] == [monitor["spec"]["endpoints"][0]["port"]]
+
+
+def test_dashboards_and_rules_come_as_they_are_in_their_files() -> None:
+    metrics = {"rules": {"enabled": True, "labels": {"release": "p"}}, "dashboard": {"enabled": True}}
+    assert not has(rendered({"metrics": metrics}), "PrometheusRule")
+    found = rendered({"metrics": metrics}, MONITORING)
+    rule = named(found, "PrometheusRule", "cairn")
+    assert rule["spec"] == yaml.safe_load((chart.CHART / "rules" / "cairn.yaml").read_text())
+    assert rule["metadata"]["labels"]["release"] == "p"
+    dashboards = named(found, "ConfigMap", "cairn-dashboards")
+    assert dashboards["metadata"]["labels"]["grafana_dashboard"] == "1"
+    for name, text in dashboards["data"].items():
+        assert text == (chart.CHART / "dashboards" / name).read_text()
 
 
 def test_the_manifest_for_those_without_helm_is_current() -> None:
