@@ -11,10 +11,8 @@ from cairn.adapters import metrics as calls
 from cairn.api import metrics as api
 from cairn.app import metrics as operator
 from cairn.app.census import Census
-from cairn.app.checkpoints.outbox import Outbox
 from cairn.app.queue import WorkQueue
 from cairn.app.views import Views
-from unit.app.fake_cluster import FakeCluster
 
 Described = tuple[str, tuple[str, ...]]  # type and labels
 _SUFFIX = {"counter": "_total", "info": "_info"}
@@ -35,10 +33,8 @@ def defined() -> dict[str, Described]:
 
 
 def _census() -> dict[str, Described]:
-    views = Views()
-    outbox = Outbox(FakeCluster(), views.checkpoints, None, _now, "default")
     queue: WorkQueue[str] = WorkQueue("test", _nothing)
-    families = Census(views, outbox, (queue,), _now).collect()
+    families = Census(Views(), _now, lambda: [queue], lambda: 0).collect()
     return {family.name: (family.type, tuple(getattr(family, "_labelnames", ()))) for family in families}
 
 

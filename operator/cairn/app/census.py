@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import heapq
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -19,7 +19,6 @@ from prometheus_client.metrics_core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from cairn import names
-from cairn.app.checkpoints.outbox import Outbox
 from cairn.app.executions import ExecutionView, Key
 from cairn.app.queue import WorkQueue
 from cairn.app.views import Views
@@ -58,11 +57,13 @@ class Risk:
 class Census(Collector):
     """Gauges over everything that has been seen."""
 
-    def __init__(self, views: Views, outbox: Outbox, queues: Sequence[WorkQueue[Any]], clock: Clock) -> None:
+    def __init__(
+        self, views: Views, clock: Clock, queues: Callable[[], Sequence[WorkQueue[Any]]], backlog: Callable[[], int]
+    ) -> None:
         self._views = views
-        self._outbox = outbox
-        self._queues = queues
         self._clock = clock
+        self._queues = queues  # those that there are now
+        self._backlog = backlog
         self._counted: dict[str, _Counted] = {}
 
     def describe(self) -> Iterable[Metric]:
@@ -103,16 +104,16 @@ class Census(Collector):
         phases = Counter(seen.phase for seen in self._views.checkpoints)
         yield _gauge("cairn_checkpoint_objects", "Checkpoint objects that there are, by phase.", "phase",
                      {phase: phases[phase] for phase in _PHASES})  # fmt: skip
-        backlog = self._outbox.backlog() if self._outbox.configured else 0
-        yield GaugeMetricFamily("cairn_checkpoint_backlog", "Checkpoints that wait for their row.", value=backlog)
+        backlog = "cairn_checkpoint_backlog"
+        yield GaugeMetricFamily(backlog, "Checkpoints that wait for their row.", value=self._backlog())
 
     def _waiting(self) -> Iterator[Metric]:
         yield _gauge("cairn_queue_depth", "Keys that wait for a worker.", "queue",
-                     {queue.name: queue.depth() for queue in self._queues})  # fmt: skip
+                     {queue.name: queue.depth() for queue in self._queues()})  # fmt: skip
         yield _gauge("cairn_queue_oldest_seconds", "How long the first of them has waited.", "queue",
-                     {queue.name: queue.oldest() for queue in self._queues})  # fmt: skip
+                     {queue.name: queue.oldest() for queue in self._queues()})  # fmt: skip
         yield _gauge("cairn_queue_busy", "Keys that are being worked on.", "queue",
-                     {queue.name: queue.busy() for queue in self._queues})  # fmt: skip
+                     {queue.name: queue.busy() for queue in self._queues()})  # fmt: skip
 
 
 def risks(views: Iterable[ExecutionView], now: datetime) -> list[Risk]:

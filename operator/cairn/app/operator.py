@@ -37,8 +37,9 @@ class Operator:
     """Takes in what the watches bring, and keeps every execution moving."""
 
     def __init__(
-        self, cluster: Cluster, clock: Clock, settings: Settings, rows: Rows | None = None, tracer: Tracer | None = None
-    ) -> None:
+        self, cluster: Cluster, clock: Clock, settings: Settings, rows: Rows | None = None, *,
+        tracer: Tracer | None = None,
+    ) -> None:  # fmt: skip
         self._clock = clock
         self._settings = settings
         self._views = Views()
@@ -62,7 +63,7 @@ class Operator:
         self._reconciler.enqueue = self._queue.add
         self._reconciler.look_at = self._look_at
         queues = (self._queue, self._keeper.queue, self._outbox.queue)
-        self.census = Census(self._views, self._outbox, queues, clock)
+        self.census = Census(self._views, clock, lambda: queues, self.backlog)
         self._listed = asyncio.Event()
         self._beat = 0.0
 

@@ -145,7 +145,8 @@ async def serve(settings: Settings) -> None:
         await pool.open()
     else:
         logger.warning("no DATABASE_URL: checkpoints are kept in their objects only")
-    operator = Operator(KubeCluster(api), system_clock, settings, PostgresStore(pool) if pool else None, tracer)
+    rows = PostgresStore(pool) if pool else None
+    operator = Operator(KubeCluster(api), system_clock, settings, rows, tracer=tracer)
     ready, halt = asyncio.Event(), asyncio.Event()
     try:
         async with serve_health(settings, operator, ready):

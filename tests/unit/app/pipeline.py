@@ -21,7 +21,7 @@ class Pipeline:
 
     def __init__(self, tracer: Tracer | None = None) -> None:
         self.cluster = FakeCluster()
-        self.operator = Operator(self.cluster, system_clock, Settings(), None, tracer)
+        self.operator = Operator(self.cluster, system_clock, Settings(), tracer=tracer)
         self.plays: dict[str, list[int]] = {}
         self.says: dict[str, str] = {}
         self._played: set[str] = set()

@@ -14,7 +14,6 @@ from prometheus_client import CollectorRegistry
 from cairn import names
 from cairn.app import census
 from cairn.app.census import Census
-from cairn.app.checkpoints.outbox import Outbox
 from cairn.app.executions import Key
 from cairn.app.queue import WorkQueue
 from cairn.app.views import Views
@@ -22,7 +21,6 @@ from cairn.core.checkpoint.book import Book, Last
 from cairn.core.checkpoint.trigger import Trigger
 from cairn.core.status import JobRecord, PausePhase, PauseState, Phase, Status, to_wire
 from simulation.build import EARLIER, NOW, ended, failed, running
-from unit.app.fake_cluster import FakeCluster
 
 Body = dict[str, Any]
 SPEC: Body = {"jobs": [{"id": "a", "image": "busybox"}]}
@@ -37,9 +35,8 @@ class Bench:
     def __init__(self) -> None:
         self.views = Views()
         self.now = NOW
-        outbox = Outbox(FakeCluster(), self.views.checkpoints, None, lambda: self.now, "default")
         self.queue: WorkQueue[str] = WorkQueue("test", _nothing)
-        self.census = Census(self.views, outbox, (self.queue,), lambda: self.now)
+        self.census = Census(self.views, lambda: self.now, lambda: [self.queue], lambda: 7)
         self._registry = CollectorRegistry()
         self._registry.register(self.census)
 
@@ -154,7 +151,7 @@ async def test_queues_tell_what_waits_and_how_long(bench: Bench, monkeypatch: py
 
 def test_an_empty_cluster_has_all_series_that_do_not_name_an_execution(bench: Bench) -> None:
     assert set(bench.series("cairn_checkpoint_objects").values()) == {0}
-    assert (bench.value("cairn_checkpoint_backlog"), bench.value("cairn_queue_oldest_seconds", queue="test")) == (0, 0)
+    assert (bench.value("cairn_checkpoint_backlog"), bench.value("cairn_queue_oldest_seconds", queue="test")) == (7, 0)
 
 
 def test_jobs_are_counted_anew_only_where_something_has_changed(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
