@@ -46,6 +46,6 @@ ENTRYPOINT ["/opt/cairn/bin/python", "-m", "cairn"]
 COPY --from=accounts /etc/passwd /etc/group /etc/
 COPY --from=dependencies /opt/cairn /opt/cairn
 COPY --from=build /build/installed /opt/cairn
-ARG VERSION=0.1.0
+ARG VERSION=0.2.0
 ARG COMMIT=unknown
 LABEL org.opencontainers.image.version="${VERSION}" org.opencontainers.image.revision="${COMMIT}"

@@ -85,7 +85,7 @@ def test_every_object_is_labelled_and_in_its_namespace(objects: Objects) -> None
         where = f"{each['kind']}/{each['metadata']['name']}"
         labels = each["metadata"]["labels"]
         assert labels["app.kubernetes.io/name"] == labels["app.kubernetes.io/instance"] == "cairn", where
-        assert labels["app.kubernetes.io/version"] == "0.1.0", where
+        assert labels["app.kubernetes.io/version"] == "0.2.0", where
         assert labels["app.kubernetes.io/managed-by"] == "Helm", where
         alone = each["kind"] in cluster_wide or each["kind"].startswith("ValidatingAdmission")
         assert alone == ("namespace" not in each["metadata"]), where
@@ -133,7 +133,7 @@ def test_services_and_budgets_select_what_there_is(objects: Objects) -> None:
 
 def test_images_have_no_registry_unless_one_is_given(objects: Objects) -> None:
     images = {each["image"] for _, pod in pods(objects) for each in chart.containers(pod)}
-    assert images <= {"cairn:0.1.0", "postgres:18"}
+    assert images <= {"cairn:0.2.0", "postgres:18"}
 
 
 @pytest.mark.parametrize("values", MODES.values(), ids=MODES)
@@ -209,7 +209,7 @@ DATABASE = ("StatefulSet", "cairn-database")
 TOLERATIONS = [{"key": "gpu", "operator": "Exists"}]
 CHANGES: list[tuple[Object, Look, Any]] = [
     ({"image": {"registry": "r.example.com/x/", "tag": "2"}}, image_of(*OPERATOR), "r.example.com/x/cairn:2"),
-    ({"image": {"repository": "own"}}, image_of("Pod", "cairn-test"), "own:0.1.0"),
+    ({"image": {"repository": "own"}}, image_of("Pod", "cairn-test"), "own:0.2.0"),
     ({"image": {"tag": "2", "digest": f"sha256:{'a' * 64}"}}, image_of(*API), f"cairn@sha256:{'a' * 64}"),
     ({"image": {"pullPolicy": "Always"}}, lambda o: container(o, *OPERATOR)["imagePullPolicy"], "Always"),
     ({"image": {"pullSecrets": [{"name": "p"}]}}, of_pod(*DATABASE, "imagePullSecrets"), [{"name": "p"}]),

@@ -26,6 +26,7 @@ access_log = logging.getLogger("cairn.api.access")
 
 _WITH_BODY = frozenset({"POST", "PUT", "PATCH"})
 _METHODS = frozenset({"GET", "HEAD", "OPTIONS", "DELETE"}) | _WITH_BODY
+_PROBES = frozenset({"/livez", "/readyz", "/metrics"})  # asked every few seconds, and only told of when they fail
 _HARDENING = {
     "X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer", "Cache-Control": "no-store",
     "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
@@ -63,7 +64,8 @@ def _note(scope: Scope, status: int, seconds: float) -> None:
     metrics.SECONDS.labels(method, route).observe(seconds)
     fields: dict[str, Any] = {"method": method, "route": route, "status": status, "user": trace_of(scope).user}
     fields["milliseconds"] = round(seconds * 1000, 1)
-    access_log.info("%(method)s %(route)s %(status)s %(milliseconds)s ms %(user)s", fields, extra=fields)
+    level = logging.DEBUG if route in _PROBES and status < 400 else logging.INFO
+    access_log.log(level, "%(method)s %(route)s %(status)s %(milliseconds)s ms %(user)s", fields, extra=fields)
 
 
 def _template(scope: Scope) -> str:

@@ -295,6 +295,15 @@ async def test_a_line_for_each_request_without_anything_of_what_was_sent(caplog:
     assert "s3cret" not in json.dumps(lines)
 
 
+async def test_probes_are_not_told_of_unless_they_fail(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    async with api() as asking:
+        answers = {path: (await asking.get(path)).status_code for path in ("/livez", "/metrics", "/readyz")}
+    told = {r.route for r in caplog.records if r.name == "cairn.api.access"}  # type: ignore[attr-defined]
+    assert told == {path for path, status in answers.items() if status >= 400}
+    assert answers["/livez"] == answers["/metrics"] == 200
+
+
 async def test_every_record_of_a_request_has_its_id_and_its_caller(caplog: pytest.LogCaptureFixture) -> None:
     caplog.handler.addFilter(RequestFilter())
     async with api() as asking:
