@@ -227,6 +227,7 @@ def main() -> None:
                 finally:
                     served.stop()
         if given.only in (None, "sizes"):
+            figures += sizing.measure_scrape(quick=given.quick)
             database = server.migrated()
             with operator(there.kubeconfig, database) as pid:
                 admin = server.url(name_of(database))

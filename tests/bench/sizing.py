@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -10,7 +11,12 @@ from typing import Any, TypeVar
 import psycopg
 
 from bench.figures import Figure
+from cairn.adapters.clock import system_clock
 from cairn.adapters.kube.api import Api
+from cairn.app.census import Census
+from cairn.app.views import Views
+from cairn.core.status import Phase, Status, to_wire
+from simulation.build import running
 
 Body = dict[str, Any]
 T = TypeVar("T")
@@ -45,6 +51,22 @@ async def measure_memory(api: Api, pid: int, namespace: str, *, quick: bool) -> 
     after = resident(pid)
     note = f"{JOBS} jobs each, run, with their Kubernetes Jobs and pods; {run} measured, {after:.0f} MB in all"
     figures.append(Figure("memory-1000-finished", (after - before) * 1000 / run, "MB", note=note))
+    return figures
+
+
+def measure_scrape(*, quick: bool) -> list[Figure]:
+    """Milliseconds of the event loop that one reading of the gauges takes, the first time and from then on."""
+    count, views = 100 if quick else 1000, Views()
+    status = to_wire(Status(phase=Phase.RUNNING, jobs={f"j{n}": running(f"j{n}") for n in range(count)}))
+    for number in range(count):
+        meta = {"namespace": "n", "name": f"e{number}", "uid": f"u{number}", "generation": 1, "resourceVersion": "1"}
+        views.see_execution({"metadata": meta, "spec": {"jobs": [{"id": "j0", "image": "x"}]}, "status": status})
+    census, figures = Census(views, system_clock, lambda: None), []
+    for name in ("scrape-first", "scrape-next"):
+        began = time.perf_counter()
+        list(census.collect())
+        note = f"{count} executions of {count} jobs"
+        figures.append(Figure(name, (time.perf_counter() - began) * 1000, "ms", note=note))
     return figures
 
 

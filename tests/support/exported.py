@@ -44,9 +44,10 @@ class Busy:
     """A replica that leads, with some queues."""
 
     queues: tuple[WorkQueue[str], ...]
+    unstored: int = 0
 
     def backlog(self) -> int:
-        return 0
+        return self.unstored
 
 
 def _now() -> datetime:
