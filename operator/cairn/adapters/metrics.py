@@ -9,10 +9,10 @@ import re
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from importlib import import_module
-from importlib.metadata import version
 
 from prometheus_client import Counter, Gauge, Histogram, Info, disable_created_metrics
+
+from cairn.build import COMMIT, VERSION
 
 disable_created_metrics()  # type: ignore[no-untyped-call]  # a third of all series, and Prometheus needs none of them
 
@@ -78,13 +78,4 @@ def timed_call() -> Iterator[None]:
         DATABASE_SECONDS.observe(time.perf_counter() - began)
 
 
-def build() -> dict[str, str]:
-    """The version and the commit; an image's build writes both down in `cairn.build`."""
-    try:
-        written = import_module("cairn.build")
-    except ModuleNotFoundError:
-        return {"version": version("cairn"), "commit": "unknown"}
-    return {"version": written.VERSION, "commit": written.COMMIT}
-
-
-BUILD.info(build())
+BUILD.info({"version": VERSION, "commit": COMMIT})

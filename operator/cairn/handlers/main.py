@@ -148,10 +148,10 @@ async def serve(settings: Settings) -> None:
         check_address(address)  # before anything is opened
     tracer = telemetry()
     async with AsyncExitStack() as stack:
-        if tracer is not None:
-            stack.push_async_callback(tracer.close)
         api = await connect()
         stack.push_async_callback(api.close)
+        if tracer is not None:
+            stack.push_async_callback(tracer.close)
         leadership = _leadership(settings, api) if settings.leader_election else None
         if leadership is not None:
             api = api.guarded(leadership.check)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-from types import SimpleNamespace
 from typing import Any
 
 import aiohttp
@@ -13,6 +11,7 @@ from prometheus_client import REGISTRY
 from cairn.adapters import metrics
 from cairn.adapters.kube.api import Api
 from cairn.adapters.postgres.pool import Pool
+from cairn.build import COMMIT, VERSION
 from cairn.errors import CairnError, IdTaken, NotMigrated, StoreError
 from unit.adapters.test_api import Client, status
 
@@ -120,11 +119,5 @@ async def test_every_call_to_the_database_is_counted(error: StoreError | None, u
     assert REGISTRY.get_sample_value("cairn_database_up", {"role": "cairn_test"}) == up
 
 
-def test_a_build_that_wrote_nothing_down(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "cairn.build", None)
-    assert metrics.build()["commit"] == "unknown"
-
-
-def test_a_build_that_wrote_down_what_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "cairn.build", SimpleNamespace(VERSION="1.2.3", COMMIT="abc"))
-    assert metrics.build() == {"version": "1.2.3", "commit": "abc"}
+def test_the_build_is_told() -> None:
+    assert value("cairn_build_info", version=VERSION, commit=COMMIT) == 1
