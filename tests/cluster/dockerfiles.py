@@ -86,8 +86,12 @@ class Builder:
             how += [f"--volume={path}:{path}:ro" for path in pip_settings.files(settings)]
             how += [f"--build-arg={name}={value}" for name, value in recipe.arguments.items()]
             what = [f"--file={recipe.dockerfile}", f"--tag={recipe.reference}", str(recipe.dockerfile.parent)]
-            if subprocess.run([*self._buildah, "build", *how, *what], stdout=sys.stderr, check=False).returncode:
-                raise ClusterError(f"buildah could not build {recipe.dockerfile.name} of {recipe.reference}")
+            said = subprocess.run(
+                [*self._buildah, "build", *how, *what], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False
+            )  # fmt: skip
+        if said.returncode:
+            sys.stderr.buffer.write(said.stdout)
+            raise ClusterError(f"buildah could not build {recipe.dockerfile.name} of {recipe.reference}")
         archive.unlink(missing_ok=True)
         run(*self._buildah, "push", "--quiet", recipe.reference, f"docker-archive:{archive}:{recipe.reference}")
 

@@ -72,7 +72,13 @@ class Pool:
 
     async def close(self) -> None:
         """Close all connections."""
-        await self._pool.close(timeout=1)
+        try:
+            await self._pool.close(timeout=1)
+        except asyncio.CancelledError:
+            # One of the pool's own tasks was: Kopf, at its end, cancels whatever runs in the loop.
+            task = asyncio.current_task()
+            if task is not None and task.cancelling():
+                raise
 
     @asynccontextmanager
     async def connection(self) -> AsyncIterator[Connection]:
