@@ -162,6 +162,25 @@ def test_what_was_saved_can_be_forked(team: Kube) -> None:
     assert {pod["metadata"]["labels"]["cairn.dev/job"] for pod in team.pods("forked")} == {"j3"}
 
 
+def test_a_backup_brings_rows_back_that_are_lost(release: Release, team: Kube) -> None:
+    """The commands of docs/production.md, inside of the database's pod."""
+    known = release.sql("SELECT id, digest FROM workflow_checkpoints ORDER BY id")
+    release.run_in_database("pg_dump", "--format=custom", "--file=/tmp/cairn.dump", "cairn")
+    release.sql("DROP OWNED BY cairn_owner CASCADE")
+    release.run_in_database("pg_restore", "--clean", "--if-exists", "--dbname=cairn", "/tmp/cairn.dump")
+    assert release.sql("SELECT id, digest FROM workflow_checkpoints ORDER BY id") == known
+    team.run("restored", *chain(1, 0.1), checkpoint={"triggers": ["job-completed"]})
+    team.wait("restored", "Finished")
+    team.saved("restored")
+    stored(team, len(ready(team)))
+
+
+def test_rows_that_are_lost_without_a_backup_are_written_again(release: Release, team: Kube) -> None:
+    release.sql("TRUNCATE workflow_checkpoints CASCADE")
+    wanted = {found["status"]["checkpointId"] for found in ready(team)}
+    until(lambda: set(release.sql("SELECT id FROM workflow_checkpoints")) == wanted, "every object has its row again")
+
+
 # --- What somebody may not do
 
 

@@ -7,6 +7,7 @@ give, status included, and may create Kubernetes Jobs; what she may not do, only
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -25,6 +26,7 @@ JANE, OPERATOR, API = (
 )  # fmt: skip
 EVERYTHING = {"apiGroups": ["cairn.dev"], "resources": ["*"], "verbs": ["*"]}
 JOBS = {"apiGroups": ["batch"], "resources": ["jobs"], "verbs": ["*"]}
+PAGE = CHECKOUT / "docs" / "security.md"
 _POLICIES = {"ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding"}
 
 
@@ -150,6 +152,11 @@ def attempt(name: str) -> Object:
     template = {"spec": {"restartPolicy": "Never", "containers": [{"name": "main", "image": "x"}]}}
     return {"apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": name, "labels": labels},
             "spec": {"suspend": True, "template": template}}  # fmt: skip
+
+
+def test_the_page_on_security_tells_of_each() -> None:
+    told = set(re.findall(r"^\| `(cairn-[a-z-]+)` \|", PAGE.read_text(), re.MULTILINE))
+    assert told == {each["metadata"]["name"] for each in rendered()}
 
 
 # --- What only the operator writes

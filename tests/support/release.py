@@ -55,13 +55,16 @@ class Release:
 
     def sql(self, query: str) -> list[str]:
         """What the database answers, line by line."""
-        psql = ["psql", "--host=/tmp", "--username=postgres", "-At", "cairn", "--command", query]
-        return self.kube.kubectl("exec", "cairn-database-0", "-c", "postgres", "--", *psql).stdout.splitlines()
+        return self.run_in_database("psql", "--set=ON_ERROR_STOP=1", "-At", "cairn", "--command", query).splitlines()
+
+    def run_in_database(self, program: str, *args: str) -> str:
+        """Run a program of Postgres in its pod, as the superuser; what it prints."""
+        command = (program, "--host=/tmp", "--username=postgres", *args)
+        return self.kube.kubectl("exec", "cairn-database-0", "-c", "postgres", "--", *command).stdout
 
     def dump(self) -> str:
         """The whole database, as text; what it keeps as bytes too."""
-        dump = ["pg_dump", "--host=/tmp", "--username=postgres", "--inserts", "cairn"]
-        text = self.kube.kubectl("exec", "cairn-database-0", "-c", "postgres", "--", *dump).stdout
+        text = self.run_in_database("pg_dump", "--inserts", "cairn")
         return "\n".join([text, *map(_legible, re.findall(r"'\\x([0-9a-f]+)'", text))])
 
     def logs(self) -> str:
