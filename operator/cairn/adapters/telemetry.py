@@ -60,8 +60,8 @@ class Telemetry:
     def __init__(self) -> None:
         self._api = import_module("opentelemetry.trace")
         self._sdk = import_module("opentelemetry.sdk.trace")
-        exporter = import_module("opentelemetry.exporter.otlp.proto.http.trace_exporter").OTLPSpanExporter()
-        self._processor = import_module("opentelemetry.sdk.trace.export").BatchSpanProcessor(exporter)
+        self._exporter = import_module("opentelemetry.exporter.otlp.proto.http.trace_exporter").OTLPSpanExporter()
+        self._processor = import_module("opentelemetry.sdk.trace.export").BatchSpanProcessor(self._exporter)
         resources = import_module("opentelemetry.sdk.resources")
         named = resources.Resource.create()
         default = resources.Resource({"service.name": _SERVICE})
@@ -79,9 +79,9 @@ class Telemetry:
         # A thread of its own: the process must not wait for it at its end, as it would for one of an executor.
         last = threading.Thread(target=self._processor.shutdown, daemon=True)
         last.start()
-        end = asyncio.get_running_loop().time() + _CLOSING_SECONDS
-        while last.is_alive() and asyncio.get_running_loop().time() < end:
-            await asyncio.sleep(0.02)
+        if not await _ended(last, _CLOSING_SECONDS):
+            self._exporter.shutdown()  # no more tries
+            await _ended(last, _CLOSING_SECONDS)
 
     def _readable(self, span: Span) -> Any:
         code = self._api.StatusCode
@@ -96,6 +96,14 @@ class Telemetry:
     def _context(self, trace: int, span: int) -> Any:
         sampled = self._api.TraceFlags(self._api.TraceFlags.SAMPLED)
         return self._api.SpanContext(trace, span, is_remote=False, trace_flags=sampled)
+
+
+async def _ended(thread: threading.Thread, seconds: float) -> bool:
+    """Whether a thread ends within that time."""
+    end = asyncio.get_running_loop().time() + seconds
+    while thread.is_alive() and asyncio.get_running_loop().time() < end:
+        await asyncio.sleep(0.02)
+    return not thread.is_alive()
 
 
 def _nanoseconds(at: datetime) -> int:
