@@ -181,19 +181,44 @@ def test_results_are_written_by_the_operator_only(policed: Kube, jane: Person, n
     assert not jane.patches("jobresults", name, {"metadata": {"labels": {"team": "ml"}}})  # as garbage collection does
 
 
-def test_an_imported_checkpoint_is_filled_once_by_who_brings_it(jane: Person, name: str) -> None:
-    body = checkpoint(name, {"cairn.dev/imported": "true"}, trigger="time-based", createdBy="somebody")
-    assert not jane.creates(body)
-    assert not jane.patches("checkpoints", name, {"status": {"phase": "Ready"}}, *STATUS)
-    assert "written by the operator only" in jane.patches("checkpoints", name, {"status": {"phase": "Failed"}}, *STATUS)
+IMPORTED = {"cairn.dev/imported": "true"}
+READY = {"status": {"phase": "Ready"}}
+
+
+def test_an_imported_checkpoint_is_filled_once_by_who_could_run_what_it_holds(
+    jane: Person, lee: Person, name: str
+) -> None:
+    assert not jane.creates(checkpoint(name, IMPORTED, trigger="time-based", createdBy="somebody"))
+    assert "written by the operator only" in jane.patches("checkpoints", name, READY, *STATUS)
+    assert "written by the operator only" in lee.patches("checkpoints", name, {"status": {"jobCount": 1}}, *STATUS)
+    assert not lee.patches("checkpoints", name, READY, *STATUS)
+    assert "written by the operator only" in lee.patches("checkpoints", name, {"status": {"phase": "Failed"}}, *STATUS)
+
+
+@pytest.mark.parametrize(
+    ("before", "after"), [(IMPORTED, None), ({}, "true"), (IMPORTED, "other")], ids=["taken off", "put on", "changed"]
+)
+def test_the_mark_of_an_import_stays(
+    jane: Person, lee: Person, name: str, before: dict[str, str], after: str | None
+) -> None:
+    """Without it the operator would take up a made-up author as its own; with it anybody could fill the operator's."""
+    assert not jane.creates(checkpoint(name, before))
+    mark = {"metadata": {"annotations": {"cairn.dev/imported": after}}}
+    assert "cairn.dev/imported is set when" in jane.patches("checkpoints", name, mark)
+    if after is not None:  # else another policy refuses it
+        assert "cairn.dev/imported is set when" in lee.patches("checkpoints", name, mark | READY, *STATUS)
+    assert not jane.patches("checkpoints", name, {"spec": {"pinned": True}})
 
 
 def test_attempts_are_made_by_the_operator_only(policed: Kube, jane: Person, name: str) -> None:
     assert "made by Cairn's operator only" in jane.creates(attempt(name))
     assert not Person(policed, OPERATOR).creates(attempt(name))
     assert not jane.patches("jobs", name, {"spec": {"suspend": False}})  # as queues do
-    other = {"metadata": {"labels": {"cairn.dev/execution-uid": "v"}}}
-    assert "made by Cairn's operator only" in jane.patches("jobs", name, other)
+    for label in ("execution-uid", "execution", "job", "attempt"):
+        other = {"metadata": {"labels": {f"cairn.dev/{label}": "v"}}}
+        assert "made by Cairn's operator only" in jane.patches("jobs", name, other)
+    definition = {"metadata": {"annotations": {"cairn.dev/definition": "v"}}}
+    assert "made by Cairn's operator only" in jane.patches("jobs", name, definition)
 
 
 def test_another_kubernetes_job_does_not_become_an_attempt(jane: Person, name: str) -> None:
@@ -242,6 +267,8 @@ def test_who_asks_signs_with_their_own_name(policed: Kube, jane: Person, name: s
     assert "spec.requests: 4.by: you are bob, not jane" in bob.patches("dagx", name, forged)
     stolen = {"spec": {"requests": [request("2", JANE)]}}
     assert "spec.requests: 2.by: you are bob, not jane" in bob.patches("dagx", name, stolen)
+    rewritten = {"spec": {"requests": [theirs[0] | {"type": "Retry"}]}}
+    assert "spec.requests: 1.by: you are bob, not jane" in bob.patches("dagx", name, rewritten)
     assert not bob.patches("dagx", name, {"spec": {"paused": True}})  # others' requests are not judged again
 
 

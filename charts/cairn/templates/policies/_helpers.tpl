@@ -7,6 +7,11 @@ system:serviceaccount:{{ .Release.Namespace }}:{{ include "cairn.operator.accoun
 system:serviceaccount:{{ .Release.Namespace }}:{{ include "cairn.api.account" . }}
 {{- end }}
 
+{{- /* The accounts that write for others, as a list in CEL: an API that is not installed has none. */}}
+{{- define "cairn.policies.ours" -}}
+[{{ include "cairn.policies.operator" . | squote }}{{ if .Values.api.enabled }}, {{ include "cairn.policies.api" . | squote }}{{ end }}]
+{{- end }}
+
 {{- /* The binding of a policy; where only some namespaces are watched, only these are under it: another Cairn may serve
      the others. Takes (list NAME ROOT). */}}
 {{- define "cairn.policies.binding" -}}
