@@ -377,7 +377,7 @@ class Installation(Protocol):
         ...
 
     async def held(self, namespace: str) -> list[Held]:
-        """All objects of Cairn's kinds with finalizers, of a namespace or (empty) of all; none without the kinds."""
+        """The objects with finalizers of the kinds that Cairn holds, of a namespace or (empty) of all; none without them."""
         ...
 
     async def keep_finalizers(self, held: Held, finalizers: tuple[str, ...]) -> None:

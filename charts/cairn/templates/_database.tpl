@@ -22,12 +22,15 @@ changes; a variable is not, and shows wherever the environment is written down.
 {{- define "cairn.database.env" -}}
 {{- if include "cairn.database.enabled" . }}
 - {name: DATABASE_URL_FILE, value: /etc/cairn/database/url}
-{{- if and (eq .Values.database.mode "external") .Values.database.external.sslMode }}
-- {name: PGSSLMODE, value: {{ .Values.database.external.sslMode }}}
+{{- if eq .Values.database.mode "external" }}
+{{- with .Values.database.external.sslMode }}
+- {name: PGSSLMODE, value: {{ . }}}
+{{- end }}
 {{- if include "cairn.database.ca" . }}
 - {name: PGSSLROOTCERT, value: /etc/cairn/database-ca/ca.crt}
-{{- else if eq .Values.database.external.sslMode "verify-full" }}
-- {name: PGSSLROOTCERT, value: system}
+{{- else if hasPrefix "verify-" .Values.database.external.sslMode }}
+{{- /* Not `system`: the library that comes with Python's driver looks elsewhere than the image keeps its list. */}}
+- {name: PGSSLROOTCERT, value: /etc/ssl/certs/ca-certificates.crt}
 {{- end }}
 {{- end }}
 {{- end }}

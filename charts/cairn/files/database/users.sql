@@ -1,6 +1,7 @@
 -- The database, the roles of Cairn (see docs/database.md) and a user for each who logs in; again: changes passwords only.
 \set ON_ERROR_STOP on
 SET log_statement = 'none'; -- no password in the log, whatever the settings say
+SET log_min_duration_statement = -1;
 SET log_min_error_statement = 'panic';
 SET client_min_messages = 'warning';
 

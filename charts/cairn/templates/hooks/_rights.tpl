@@ -39,7 +39,7 @@ metadata:
   labels: {{- toYaml $labels | nindent 4 }}
   {{- include "cairn.hooks.annotations" . | nindent 2 }}
 rules:
-- {apiGroups: [cairn.dev], resources: [dagexecutions, checkpoints, jobresults], verbs: [list, patch]}
+- {apiGroups: [cairn.dev], resources: [checkpoints], verbs: [list, patch]}
 {{- $binding := dict "root" . "name" (printf "%s-hooks" (include "cairn.clusterName" .)) "labels" $labels "subject" $subject
   "annotations" (include "cairn.hooks.annotations" .) }}
 {{- include "cairn.bindings" $binding }}

@@ -9,6 +9,7 @@ from cairn.ports import Held
 
 _GROUP = f"/apis/{names.API_VERSION}"
 _KINDS = (names.EXECUTIONS, names.CHECKPOINTS, names.RESULTS)
+_HELD = (names.CHECKPOINTS,)  # those that the operator puts finalizers on
 _ENDED = ("Succeeded", "Failed")
 
 
@@ -30,7 +31,7 @@ class KubeInstallation:
         return tuple(sorted(pod["metadata"]["name"] for pod in found if pod["status"].get("phase") not in _ENDED))
 
     async def held(self, namespace: str) -> list[Held]:
-        return [held for kind in _KINDS for held in await self._held(kind, namespace)]
+        return [held for kind in _HELD for held in await self._held(kind, namespace)]
 
     async def _held(self, kind: str, namespace: str) -> list[Held]:
         path = f"{_GROUP}/namespaces/{namespace}/{kind}" if namespace else f"{_GROUP}/{kind}"
