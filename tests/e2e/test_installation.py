@@ -130,8 +130,8 @@ def test_another_operator_takes_over_when_the_leader_is_killed(
     team.run("orphaned", *chain(6, 1))
     team.wait_job("orphaned", "j1", state="Running")
     before = leads(release)
-    killed = datetime.now(UTC)
     release.kill(before)
+    killed = datetime.now(UTC)  # what the old one has launched until now is none of the new one's
     assert leads(release, before) != before
     done = team.wait("orphaned", "Finished")
     assert done["status"]["phase"] == "Succeeded" and attempts(done) == {1}
@@ -251,6 +251,7 @@ def test_a_secret_is_in_nothing_that_cairn_writes(release: Release, team: Kube) 
     objects = team.kubectl("get", "dagx,ckpt,jres,jobs,configmaps,events,pods", "-o", "yaml").stdout
     states = "".join(f"{payload_of(one).document}{payload_of(one).texts}" for one in saved)
     written = {"objects": objects, "states": states, "rows": release.dump(), "logs": release.logs()}
+    assert '"discreet"' in written["logs"] and "discreet" in objects, "there is something to look through"
     used = sha256(SECRET.encode()).hexdigest()
     assert used in states and used in written["rows"], "the job has had the secret, and what it made of it was saved"
     assert {where for where, text in written.items() if SECRET in text} == set()

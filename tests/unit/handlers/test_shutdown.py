@@ -8,6 +8,9 @@ from typing import Any
 import aiohttp
 import pytest
 
+from cairn.adapters.clock import system_clock
+from cairn.app.census import Census
+from cairn.app.views import Views
 from cairn.config import Settings
 from cairn.handlers import main
 from support.operator_process import free_port
@@ -19,6 +22,7 @@ class Recorded:
     def __init__(self) -> None:
         self.told: list[str] = []
         self.draining, self.may_end = asyncio.Event(), asyncio.Event()
+        self.census = Census(Views(), system_clock, lambda: None)
 
     async def run(self) -> None:
         self.told.append("works")
