@@ -179,8 +179,9 @@ async def test_a_fork_that_nobody_names_has_a_name(cairn: Client) -> None:
 
 async def test_a_run_that_is_deleted_and_made_anew_is_another_one(cairn: Client) -> None:
     run = await cairn.run(chain(hang="true"))
-    following = asyncio.create_task(_all(run))
-    await asyncio.sleep(0)
+    seen = asyncio.Event()
+    following = asyncio.create_task(_all(run, seen))
+    await seen.wait()
     await run.delete()
     with pytest.raises(NotFound, match="deleted"):
         await following
@@ -193,9 +194,9 @@ async def test_a_run_that_is_deleted_and_made_anew_is_another_one(cairn: Client)
     assert not (await again.refresh()).spec.paused
 
 
-async def _all(run: Execution) -> None:
+async def _all(run: Execution, seen: asyncio.Event) -> None:
     async for _ in run.follow():
-        pass
+        seen.set()
 
 
 async def test_no_operator_is_told_in_words(kube: Kube) -> None:
