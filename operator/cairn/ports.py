@@ -377,7 +377,7 @@ class Installation(Protocol):
         ...
 
     async def held(self, namespace: str) -> list[Held]:
-        """The objects with finalizers of the kinds that Cairn holds, of a namespace or (empty) of all; none without them."""
+        """The objects with finalizers of the kinds that the operator holds, of a namespace or (empty) of all."""
         ...
 
     async def keep_finalizers(self, held: Held, finalizers: tuple[str, ...]) -> None:
