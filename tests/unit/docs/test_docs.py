@@ -81,6 +81,10 @@ def _written(path: Path) -> set[str]:
     return set(re.findall(r"`([^`\n]+)`", _prose(path)))
 
 
+def test_no_page_waits_for_a_number() -> None:
+    assert not [page.name for page in PAGES if re.search(r"@[A-Z0-9]+@", page.read_text())]
+
+
 @pytest.mark.parametrize(("page", "link"), _links())
 def test_a_link_leads_somewhere(page: Path, link: str) -> None:
     name, _, anchor = link.partition("#")
