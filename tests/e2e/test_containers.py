@@ -276,8 +276,9 @@ def test_killed_in_mid_run_each_attempt_ran_exactly_once(real_solo: Kube, start_
 
 def test_a_checkpoint_holds_what_the_containers_have_left(real: Kube) -> None:
     twice = """
-        if [ $CAIRN_ATTEMPT = 1 ]; then echo no luck; exit 3; fi
-        echo as you asked; printf '{"n": 1}' > /dev/termination-log"""
+        if [ $CAIRN_ATTEMPT = 1 ]; then echo no luck; sleep 1; exit 3; fi
+        echo as you asked; printf '{"n": 1}' > /dev/termination-log
+        sleep 1  # the runtime writes the log beside the container: what it says at its very end may come too late"""
     real.run("kept", shell("flaky", twice, retry={"limit": 1, "backoffSeconds": 0}))
     real.wait("kept", "Succeeded")
     log_tail(real, "flaky", 1)
