@@ -300,6 +300,7 @@ ACCOUNTS: dict[str, Object] = {
 }
 DEFAULT: dict[str, Object] = {
     "its token": pod(automountServiceAccountToken=True),
+    "a certificate": volume(projected={"sources": [{"podCertificate": {"signerName": "x/y", "keyType": "ED25519"}}]}),
     "a projected token": volume(projected={"sources": [{"serviceAccountToken": {"path": "t"}}]}),
 }
 

@@ -85,7 +85,7 @@ def viewed(key: Key, body: Mapping[str, Any], old: ExecutionView | None, borrowe
         "stale_pause_reason": _wrote(meta, "f:pause", "f:reason") and not _wrote(meta, "f:paused"),
     }  # fmt: skip
     asks = written.get("restoreFrom") or {}
-    if old is not None and old.execution.generation == generation:
+    if old is not None and old.execution.generation == generation and not _begun_anew(old, status):
         execution, shape, text = replace(old.execution, **fields), old.shape, old.spec_text
         without_jobs = old.without_jobs
     else:
@@ -101,6 +101,12 @@ def viewed(key: Key, body: Mapping[str, Any], old: ExecutionView | None, borrowe
         )  # fmt: skip
     needed = needed_by(status, asks)
     return ExecutionView(key, meta["resourceVersion"], execution, shape, text, asks, needed, without_jobs)
+
+
+def _begun_anew(old: ExecutionView, status: Status) -> bool:
+    """Whether a spec without jobs has begun from a checkpoint, perhaps another one than its jobs were read from here:
+    another replica may have led meanwhile."""
+    return old.execution.borrows_jobs and old.execution.status.restored_from != status.restored_from
 
 
 def completed(view: ExecutionView, borrowed: Borrowed) -> ExecutionView:

@@ -63,6 +63,7 @@ class Leadership:
         self._in_term = False
         self._told = ""  # who leads, as was logged last
         self._trouble = ""  # likewise
+        self._refused = False  # whether the last write was, by what others had written
         metrics.LEADER.set(0)
 
     @property
@@ -113,12 +114,16 @@ class Leadership:
                 if self._standing.leader != self._standing.me:
                     await self._read()
                 wait = await self._write()
-        except (Conflict, AlreadyExists, Gone):
-            wait = 0.0 if await self._read_again() else wait
+        except (Conflict, AlreadyExists, Gone) as error:
+            again = await self._read_again() and not self._refused
+            wait = 0.0 if again else wait
+            if self._refused:
+                self._complain(str(error))
+            self._refused = True
         except (ApiError, TimeoutError) as error:
             self._complain(str(error) or "no answer in time")
         else:
-            self._trouble = ""
+            self._trouble, self._refused = "", False
         self._tell()
         return wait
 

@@ -141,8 +141,8 @@ class Reconciler:
     async def _store(self, view: ExecutionView, plan: Plan) -> None:
         key = view.key
         version = await self._cluster.write_status(key.namespace, key.name, key.uid, view.resource_version, plan.wire)
-        self._telling.stored(view.execution, plan.status, self._clock())
         self._views.wrote_status(key, version, plan.status)
+        self._telling.stored(view.execution, plan.status, self._clock())
         restored = plan.status.restored_from
         if restored is not None and restored is not view.execution.status.restored_from:
             self.look_at(restored.origin.execution_uid)  # which remembers its forks
@@ -227,8 +227,8 @@ class Reconciler:
             metrics.LAUNCHES.labels("failed").inc()
             raise
         logger.debug("Kubernetes Job %s is created", action.name)
-        self._telling.created(view, action, self._clock())
         self._views.see_job(body)
+        self._telling.created(view, action, self._clock())
         return "created"
 
     def _refusal(self, before: Refusal | None, error: Refused) -> Refusal:

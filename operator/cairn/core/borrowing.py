@@ -14,6 +14,8 @@ from cairn.core.spec import JobSpec
 
 DEFAULT_ACCOUNT = "default"
 
+_TOKENS = {"serviceAccountToken", "podCertificate"}  # sources of projected volumes by which a pod shows who it is
+
 # The sources of volumes that name a Secret, and the path to its name.
 _VOLUMES = {
     "secret": ("secretName",), "csi": ("nodePublishSecretRef", "name"), "azureFile": ("secretName",),
@@ -63,7 +65,7 @@ def _accounts(pod: Mapping[str, Any]) -> Iterator[str]:
     if named:
         yield str(named)
     elif pod.get("automountServiceAccountToken") or any(
-        "serviceAccountToken" in source for volume in _items(pod, "volumes") for source in _projected(volume)
+        _TOKENS & source.keys() for volume in _items(pod, "volumes") for source in _projected(volume)
     ):
         yield DEFAULT_ACCOUNT
 

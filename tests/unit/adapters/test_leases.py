@@ -70,6 +70,14 @@ async def test_creating() -> None:
     assert "resourceVersion" not in body["metadata"]
 
 
+async def test_what_was_created_keeps_its_label() -> None:
+    api = FakeApi()
+    made = leases(api)
+    await made.update(await made.create(Lease("me", 8, 2, AT, AT)))
+    [_, (_, body)] = api.sent
+    assert body["metadata"]["labels"] == {"app.kubernetes.io/managed-by": "cairn"}
+
+
 async def test_an_update_names_its_version_and_keeps_what_others_have_put_on_it() -> None:
     labels, notes = {"app.kubernetes.io/managed-by": "Helm"}, {"meta.helm.sh/release-name": "cairn"}
     api = FakeApi({"metadata": {"resourceVersion": "5", "uid": "u", "labels": labels, "annotations": notes}})

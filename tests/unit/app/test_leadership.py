@@ -14,7 +14,7 @@ from cairn.adapters.clock import system_clock
 from cairn.adapters.memory import MemoryLeases
 from cairn.app.leadership import Alone, Leadership
 from cairn.core.leading import Lease, Standing, Terms
-from cairn.errors import NotLeading, Unavailable
+from cairn.errors import Gone, NotLeading, Unavailable
 
 TERMS = Terms(lease=8, renew=5.0, retry=0.001)  # it looks again at once: only the steady clock counts
 
@@ -59,6 +59,31 @@ async def until(holds: Callable[[], object]) -> None:
 @pytest.fixture
 def leases() -> MemoryLeases:
     return MemoryLeases()
+
+
+class Nowhere(MemoryLeases):
+    """In a namespace that does not exist."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.tried = 0
+
+    async def create(self, lease: Lease) -> Lease:
+        self.tried += 1
+        raise Gone("namespaces \"home\" not found")
+
+
+async def test_a_namespace_that_does_not_exist_is_complained_of_and_not_asked_for_all_the_time(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    nowhere = Nowhere()
+    replica = Replica(nowhere, "lost")
+    replica.leadership = Leadership(nowhere, Standing("lost", replace(TERMS, retry=5.0)), system_clock, lambda: 0.0)
+    async with replica.running():
+        await until(lambda: "the Lease cannot be read or written" in caplog.text)
+        await asyncio.sleep(0.05)
+    assert nowhere.tried == 2 and not replica.working
+    assert 'namespaces "home" not found' in caplog.text
 
 
 async def test_one_of_two_works_and_the_other_follows_it_when_it_ends(leases: MemoryLeases) -> None:

@@ -339,6 +339,13 @@ def test_another_checkpoint_asked_for_has_other_jobs() -> None:
     assert the(views).execution.lacks_jobs
 
 
+def test_a_fork_that_another_replica_has_begun_may_have_other_jobs() -> None:
+    views = forking()
+    views.borrow("uid-1", Borrowed(origin_of(ASKS), HELD))
+    views.see_execution(execution(6, 1, FORKING, status=to_wire(Status(restored_from=FORKED))))
+    assert the(views).execution.lacks_jobs
+
+
 def test_what_is_newest_may_change_and_its_jobs_are_taken_with_it() -> None:
     """Else a fork could begin from one checkpoint with the jobs of the one before."""
     views = forking({"restoreFrom": {"latestOf": "other"}, "params": {"day": "tuesday"}})

@@ -59,6 +59,10 @@ ACCOUNTS: dict[str, tuple[dict[str, Any], tuple[str, ...]]] = {
     "a projected token": (
         pod(volumes=[{"name": "v", "projected": {"sources": [{"serviceAccountToken": {"path": "t"}}]}}]), ("default",),
     ),
+    "a certificate": (
+        pod(volumes=[{"name": "v", "projected": {"sources": [{"podCertificate": {"keyType": "ED25519"}}]}}]),
+        ("default",),
+    ),
     "no token": (pod(automountServiceAccountToken=False), ()),
 }  # fmt: skip
 

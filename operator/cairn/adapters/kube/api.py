@@ -185,9 +185,12 @@ class Api:
         if not _PATH.fullmatch(path):
             raise Rejected("a name holds what no name may hold", status=422)
         headers = {"Content-Type": content_type, "Accept": accept}
-        await self._client.update_params_for_auth(headers, [], ["BearerToken"], path, method, body)
+        try:
+            await self._client.update_params_for_auth(headers, [], ["BearerToken"], path, method, body)
+        except (config.ConfigException, OSError) as error:  # a pod's token is read anew now and then
+            raise Unavailable(f"{method}: the token cannot be read: {type(error).__name__}") from error
         if method != "GET":
-            self._may_write()  # last of all: nothing is waited for between this and the sending
+            self._may_write()  # last of all; for a connection that is waited for, the cancel at the deadline ends that
         url = self._client.configuration.host + path + (f"?{urlencode(query)}" if query else "")
         try:
             answer = await self._client.rest_client.request(

@@ -33,7 +33,8 @@ class KubeLeases:
         return _lease(body)
 
     async def create(self, lease: Lease) -> Lease:
-        made = _body(self._named | {"labels": {names.LABEL_MANAGED_BY: "cairn"}}, lease)
+        self._kept = {"labels": {names.LABEL_MANAGED_BY: "cairn"}}
+        made = _body(self._named | self._kept, lease)
         return _lease(await self._api.create(self._path, made, fieldManager=names.MANAGER))
 
     async def update(self, lease: Lease) -> Lease:

@@ -125,10 +125,12 @@ class Pool:
             @classmethod
             async def connect(cls, *given: Any, **named: Any) -> Any:
                 try:
-                    return await super().connect(*given, **named)
+                    made = await super().connect(*given, **named)
                 except OperationalError as error:
                     pool._why_not = said(error)
                     raise
+                pool._why_not = ""
+                return made
 
         return Remembering
 
