@@ -1,4 +1,4 @@
-"""Following an execution: a line for whatever changes, until it has finished.
+"""Following an execution: a line for whatever changes, until it has finished and its checkpoints are settled.
 
 Rules:
 - What has happened before is told first, so that nothing is missed, however late somebody begins to look.
@@ -48,7 +48,7 @@ async def _follow(session: Session, where: Where) -> int:
                 title = f"{where.name}/{job}" if job else where.name
                 typer.echo(plain(f"{session.clock():%Y-%m-%dT%H:%M:%SZ}  {title}  {told}").replace("\n", " "))
             before = now
-            if asking.has_finished(body):
+            if asking.has_finished(body) and not now.checkpointing.pending:
                 return 0 if now.phase is Phase.SUCCEEDED else REFUSED
             if asking.is_seen(body) and now.reason == names.NOT_ACCEPTED:
                 return REFUSED

@@ -58,6 +58,16 @@ def test_run_follows(
     assert said.code == code and desk.called("apply") == ["new"]
 
 
+def test_run_follows_until_what_was_to_be_saved_is_saved(desk: FakeDesk, tmp_path: Path) -> None:
+    pending = {"name": LAST["name"], "trigger": "job-completed", "label": "", "causes": ["fit"], "since": LAST["at"],
+               "more": 0}  # fmt: skip
+    jobs = [FIT, record("eval", "Completed", attempt=1)]
+    desk.later["new"] = [new() | {"status": status("Succeeded", jobs=jobs, checkpointing=book)}
+                         for book in ({"pending": [pending]}, {"last": LAST})]  # fmt: skip
+    said = Cli(desk).run("run", written(tmp_path, new()))
+    assert said.code == 0 and f"checkpoint {LAST['name']} is Ready" in said.out and not desk.later["new"]
+
+
 def test_run_several_and_checkpoints(desk: FakeDesk, tmp_path: Path) -> None:
     checkpoint = {"apiVersion": "cairn.dev/v1alpha1", "kind": "Checkpoint", "metadata": {"name": "ck"},
                   "spec": {"executionRef": {"name": "one"}}}  # fmt: skip
