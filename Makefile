@@ -55,10 +55,11 @@ bench: setup  ## Measure, beside scripts that do the same without Cairn
 	$(PY) -m bench
 
 .PHONY: docs
-docs: setup  ## Generate the reference from the CRDs, the OpenAPI document, the pages of the command line
+docs: setup  ## Generate what is made of code and data: references, pages of the command line, reliability
 	$(PY) docs/generate_reference.py
 	$(PY) docs/generate_openapi.py
 	$(PY) docs/generate_cli.py
+	$(PY) docs/generate_reliability.py
 
 .PHONY: chart
 chart: setup  ## Bring the chart up to date with crds/, render manifests/install.yaml and docs/values.md, check it
