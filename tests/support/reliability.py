@@ -68,8 +68,8 @@ def _commit() -> str:
 
 def percentiles(title: str, samples: Mapping[str, Sequence[float]], unit: str = "s") -> Table:
     """How long things took: median, 95th percentile, most, of each kind."""
-    rows = [[kind, len(found), *(_told(_quantile(sorted(found), q)) for q in (0.5, 0.95, 1.0))]
-            for kind, found in samples.items() if found]  # fmt: skip
+    rows: list[list[Cell]] = [[kind, len(found), *(_told(_quantile(sorted(found), q)) for q in (0.5, 0.95, 1.0))]
+                              for kind, found in samples.items() if found]  # fmt: skip
     return Table(title, ("what", "times", f"p50 ({unit})", f"p95 ({unit})", f"max ({unit})"), rows)
 
 
