@@ -23,7 +23,7 @@ from cairn.errors import Gone
 from cairn.ports import Cluster
 
 if TYPE_CHECKING:
-    from simulation.world import World
+    from simulation.steps.world import World
 
 Body = dict[str, Any]
 T = TypeVar("T")

@@ -8,8 +8,8 @@ from random import Random
 from typing import TypeVar
 
 from cairn.core.times import format_time
-from simulation.process import Process
-from simulation.world import Body, Program, SimPod, World, tells_its_attempt
+from simulation.steps.process import Process
+from simulation.steps.world import Body, Program, SimPod, World, tells_its_attempt
 
 Step = tuple[str, int]
 T = TypeVar("T")

@@ -19,7 +19,8 @@ from cairn import names
 from cairn.core.status import record_to_wire
 from cairn.core.times import format_time
 from cairn.errors import AlreadyExists, Conflict, Gone, Refused, Rejected
-from simulation import keeping, restores, rules
+from simulation import restores, rules
+from simulation.steps import keeping
 
 Body = dict[str, Any]
 BEGIN = datetime(2026, 1, 31, 8, tzinfo=UTC)
