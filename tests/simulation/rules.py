@@ -141,7 +141,8 @@ def check_critical(spec: Wire, old: Wire, new: Wire, checkpoints: Iterable[Wire]
     if not given.get("enabled", True) or "before-critical" not in given.get("triggers", ()):
         return
     before = {r["id"]: r.get("attempt", 0) for r in old.get("jobs", ())}
-    launched = [r["id"] for r in new["jobs"] if r["state"] == "Running" and r["attempt"] > before.get(r["id"], 0)]
+    running = [r for r in new.get("jobs", ()) if r["state"] == "Running"]
+    launched = [r["id"] for r in running if r["attempt"] > before.get(r["id"], 0)]
     settled = {c["metadata"]["name"]: c["status"]["phase"] for c in checkpoints if "status" in c}
     good = ("Ready",) if given.get("onError") == "Pause" else ("Ready", "Failed")
     for name in set(launched) & set(given.get("criticalJobIds", ())):
@@ -156,7 +157,7 @@ def check_decided(old: Wire, new: Wire) -> None:
     if not settings.get("enabled") or "job-completed" not in settings.get("triggers", ()):
         return
     before = {r["id"]: (r["state"], r.get("attempt", 0)) for r in old.get("jobs", ())}
-    ended = [r["id"] for r in new["jobs"] if r["state"] in ("Completed", "Failed")
+    ended = [r["id"] for r in new.get("jobs", ()) if r["state"] in ("Completed", "Failed")
              and before.get(r["id"]) != (r["state"], r.get("attempt", 0))]  # fmt: skip
     known = {p["name"] for p in old.get("checkpointing", {}).get("pending", ())}
     fresh = [p for p in new["checkpointing"].get("pending", ()) if p["name"] not in known]

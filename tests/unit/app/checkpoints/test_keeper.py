@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -416,9 +417,13 @@ async def test_a_large_state_is_ready_once_its_row_is_there() -> None:
 
 async def test_a_large_state_waits_for_the_database_under_one_id() -> None:
     bench = Bench(limit=10)
+    bench.rows.fail("put", DOWN)
     bench.rows.fail("get", DOWN)
     bench.decide("c")
     assert await bench.look() == 2.0
+    said = bench.body("c")["metadata"]["resourceVersion"]
+    assert await bench.look() == 2.0
+    assert bench.body("c")["metadata"]["resourceVersion"] == said, "the same is not said again"
     assert (bench.body("c")["status"]["phase"], bench.condition("c", "Ready")) == (
         "Pending", ("False", "DatabaseUnavailable"),
     )  # fmt: skip
@@ -441,6 +446,45 @@ async def test_a_large_state_whose_row_was_written_before_a_crash_is_adopted() -
     bench.hear()
     await bench.look()
     assert bench.body("c")["status"]["digest"] == row.content.digest
+
+
+async def test_a_large_state_whose_row_is_there_outlives_its_execution() -> None:
+    bench = Bench(limit=10)
+    bench.decide("c")
+    await bench.look()
+    status = bench.body("c")["status"]
+    bound = {"phase": "Pending", "checkpointId": status["checkpointId"], "executionUid": "uid-of-sample"}
+    bench.body("c")["status"] = bound
+    bench.body("c")["metadata"]["resourceVersion"] = "999"
+    del bench.cluster.executions["sample"]
+    bench.views.forget_execution("uid-of-sample")
+    bench.hear()
+    await bench.look()
+    after = bench.body("c")["status"]
+    told = ("phase", "checkpointId", "digest", "createdAt", "jobCount", "endedJobs", "executionStatus", "sizeBytes")
+    assert {key: after[key] for key in told} == {key: status[key] for key in told}
+
+
+async def test_a_large_state_without_a_row_fails_with_its_execution_and_keeps_its_id() -> None:
+    bench = Bench(limit=10)
+    bench.rows.fail("put", DOWN)
+    bench.decide("c")
+    await bench.look()
+    id = bench.body("c")["status"]["checkpointId"]
+    del bench.cluster.executions["sample"]
+    bench.views.forget_execution("uid-of-sample")
+    await bench.look()
+    assert bench.condition("c", "Ready") == ("False", "ExecutionNotFound")
+    assert bench.body("c")["status"]["checkpointId"] == id, "a row that comes late goes with the object"
+
+
+async def test_an_answer_that_comes_after_the_end_brings_nothing_back() -> None:
+    bench = Bench()
+    await bench.taken("c")
+    [seen] = bench.views.checkpoints
+    bench.views.checkpoints.forget(seen.uid)
+    bench.views.checkpoints.wrote(replace(seen, resource_version="9999"))
+    assert len(bench.views.checkpoints) == 0
 
 
 async def test_a_large_state_without_a_database_fails() -> None:

@@ -1,0 +1,247 @@
+"""Watches every write and every container that starts, and says so when what never may happen has happened.
+
+It knows what is stored, never what an operator believes; its rules are those of `rules` and `restores`.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from cairn import names
+from cairn.core.checkpoint import objects, serializer
+from cairn.core.checkpoint.state import Grave, Serialized, Stored
+from cairn.core.status import record_to_wire
+from simulation import restores, rules
+from simulation.rules import require
+from simulation.server import CHECKPOINT, EXECUTION, JOB, POD, ApiServer, Body
+
+Attempt = tuple[str, str, int]  # execution UID, job, number
+Records = dict[str, Body]
+
+_PATIENCE = 90.0  # seconds that an operator may act on what it has not heard of
+
+
+class Judge:
+    """One for a history."""
+
+    def __init__(self, server: ApiServer, time: Callable[[], float]) -> None:
+        self._server = server
+        self._time = time
+        self.created: set[str] = set()  # names of Kubernetes Jobs, ever
+        self.started: Counter[Attempt] = Counter()  # containers
+        self.excused: set[Attempt] = set()  # whose pod somebody has taken by force
+        self.excused_jobs: set[str] = set()  # that somebody has deleted by hand
+        self.held: dict[str, Records] = {}  # what a checkpoint has saved, by the name of its object
+        self.specs: dict[str, Body] = {}  # likewise
+        self.settled: dict[str, Body] = {}  # phases of checkpoints, ever
+        self.deleted: set[str] = set()  # ids of checkpoints that somebody has deleted
+        self.statuses: dict[str, list[Records]] = {}  # every version that was stored, by execution UID
+        self.quota = 0  # how many of the next Kubernetes Jobs are refused
+        self._borrowed: dict[str, list[Body]] = {}  # the jobs of forks that name none
+        self._needed: dict[str, float] = {}  # checkpoints that something refers to, since when
+
+    def refuses(self) -> bool:
+        """Whether the next Kubernetes Job is refused."""
+        self.quota -= self.quota > 0
+        return self.quota > 0
+
+    # --- Writes of operators
+
+    def check_create(self, kind: str, body: Body) -> None:
+        """An object is about to be created."""
+        if kind == JOB:
+            uid, job, attempt = attempt_of(body)
+            if (held := self._execution(uid)) is not None:
+                rules.check_create(held.get("status", {}), job, attempt)
+            name = body["metadata"]["name"]
+            taken = self._server.find(JOB, name) is not None
+            require(taken or name not in self.created, f"invariant 3: a second Kubernetes Job was made for {name}")
+            self.created.add(name)
+        elif kind == CHECKPOINT and (held := self._execution(_uid_of(body))) is not None:
+            rules.check_checkpoint(held.get("status", {}), body["metadata"]["name"])
+
+    def check_replace(self, kind: str, held: Body, body: Body) -> None:
+        """An object, or its status, is about to be replaced."""
+        if kind == EXECUTION:
+            self._check_status(held, body["status"])
+        elif kind == CHECKPOINT:
+            self._check_settled(held, body["status"])
+
+    def check_patch(self, kind: str, held: Body, body: Body) -> None:
+        """An object is about to be patched."""
+        if kind == JOB and body.get("spec", {}).get("parallelism") == 0:
+            uid, job, attempt = attempt_of(held)
+            if (execution := self._execution(uid)) is not None:
+                rules.check_stop(execution.get("status", {}), job, attempt)
+        if kind == CHECKPOINT and held.get("status", {}).get("phase") == "Ready":
+            fixed = ("state", "digest", "checkpointId", "parent", "createdAt")
+            changed = [f for f in fixed if f in body.get("status", {}) and body["status"][f] != held["status"].get(f)]
+            require(not changed, f"invariant 5: {changed} of a checkpoint that was Ready was changed")
+
+    def check_delete(self, kind: str, held: Body, version: str) -> None:
+        """An operator is about to delete an object."""
+        if kind != CHECKPOINT or version != held["metadata"]["resourceVersion"]:
+            return  # another version: it is refused
+        name, spec = held["metadata"]["name"], held["spec"]
+        require(not spec.get("pinned"), f"{name} is pinned and was removed")
+        self._note_needed()
+        since = self._needed.get(name)
+        require(since is None or self._time() - since < _PATIENCE, f"{name} was removed though something needs it")
+        mine = [c for c in self._server.all(CHECKPOINT) if c.get("status", {}).get("phase") == "Ready"
+                and c["status"].get("executionUid") == held.get("status", {}).get("executionUid")]  # fmt: skip
+        newest = max(mine, key=lambda c: (c["status"]["createdAt"], c["status"]["checkpointId"]), default=None)
+        alive = self._execution(held.get("status", {}).get("executionUid", "")) is not None
+        is_newest = newest is not None and newest["metadata"]["name"] == name
+        require(not (alive and is_newest), f"{name} is the newest and was removed")
+
+    # --- The database
+
+    def check_row(self, stored: Stored) -> None:
+        """A row is there: its object holds the same, or is bound to be what the row is of."""
+        found = stored.checkpoint
+        serializer.verify(stored.content, stored.parent_digest)
+        body = self._server.find(CHECKPOINT, found.object_name)
+        if body is not None and body.get("status", {}).get("checkpointId") == found.id:
+            same = body["status"].get("digest") in ("", None, found.digest)
+            require(same, f"the row of {found.object_name} is not what its object holds")
+        else:
+            known = found.object_name in self.settled
+            require(known, f"row before object: {found.object_name} was written to the database alone")
+        if found.object_name not in self.held:  # too large for an object
+            self._keep(found.object_name, found.execution_uid, stored.content)
+
+    def check_burial(self, grave: Grave) -> None:
+        """A row is about to be deleted."""
+        require(grave.id in self.deleted, f"the row of {grave.id} was deleted, which nobody has deleted")
+
+    def note_deleted(self, body: Body) -> None:
+        """A Checkpoint was deleted, by whomever."""
+        if id := body.get("status", {}).get("checkpointId"):
+            self.deleted.add(id)
+
+    # --- Containers
+
+    def start(self, pod: Body) -> None:
+        """A container starts."""
+        uid, job, attempt = attempt_of(pod)
+        self.started[uid, job, attempt] += 1
+        held = self._execution(uid)
+        if held is None:
+            return  # its execution was deleted, and the garbage collector has not come yet
+        rules.check_start(self.whole_spec(held), held.get("status", {}), job, attempt)
+        again = self.started[uid, job, attempt] > 1 and (uid, job, attempt) not in self.excused
+        require(not again, f"invariant 3: attempt {attempt} of {job} ran twice")
+
+    # --- Statuses
+
+    def whole_spec(self, held: Body) -> Body:
+        """The spec, with the jobs of a fork that names none."""
+        spec: Body = held["spec"]
+        jobs = spec.get("jobs") or self._borrowed.get(held["metadata"]["uid"], [])
+        return spec | {"jobs": jobs}
+
+    def _check_status(self, held: Body, new: Body) -> None:
+        uid, old = held["metadata"]["uid"], held.get("status", {})
+        if restores.begins_fork(old, new) and not held["spec"].get("jobs"):
+            self._borrowed[uid] = self.specs[new["restoredFrom"]["checkpointName"]]["jobs"]
+        spec = self.whole_spec(held)
+        restores.check_restore(held["spec"], old, new, self._saved, self._live(uid))
+        if not restores.goes_back(old, new):
+            kept = self._kept(old, new)
+            rules.check_write(spec, kept, new)
+            rules.check_decided(kept, new)
+        rules.check_critical(spec, old, new, self.settled.values())
+        rules.check_paused(new, self._settled_attempts(uid))
+        self.statuses.setdefault(uid, []).append({r["id"]: r for r in new.get("jobs", ())})
+
+    def _kept(self, old: Body, new: Body) -> Body:
+        """The status before: of a fork that begins, with what it has kept."""
+        if not restores.begins_fork(old, new):
+            return old
+        return old | {"jobs": [r for r in new["jobs"] if r["state"] in rules.ENDED]}
+
+    def _saved(self, name: str) -> Records:
+        require(name in self.held, f"{name} was restored, and was never Ready")
+        return self.held[name]
+
+    def _live(self, uid: str) -> set[tuple[str, int]]:
+        return {attempt_of(pod)[1:] for pod in self.pods_of(uid) if not has_ended(pod)}
+
+    def _settled_attempts(self, uid: str) -> set[tuple[str, int]]:
+        """The attempts that are provably not started: their Job is there, suspended, and has no pod."""
+        busy = {owner_of(pod) for pod in self.pods_of(uid) if not has_ended(pod)}
+        jobs = (job for job in self._server.all(JOB) if attempt_of(job)[0] == uid)
+        return {attempt_of(j)[1:] for j in jobs if j["spec"].get("suspend") and j["metadata"]["uid"] not in busy}
+
+    def pods_of(self, uid: str) -> Iterator[Body]:
+        """The pods of an execution."""
+        return (pod for pod in self._server.all(POD) if attempt_of(pod)[0] == uid)
+
+    # --- Checkpoints
+
+    def _check_settled(self, held: Body, status: Body) -> None:
+        """The status of a Checkpoint object is written as a whole: bound, Ready or Failed."""
+        name, before = held["metadata"]["name"], held.get("status", {})
+        self.settled[name] = {"metadata": {"name": name}, "status": {"phase": status["phase"]}}
+        require(before.get("phase") != "Ready", f"invariant 5: {name} was Ready and was written again")
+        known = before.get("checkpointId", "")
+        require(known in ("", status.get("checkpointId")), f"the id of {name} was changed")
+        if status["phase"] == "Ready" and "state" in status:
+            self._keep(name, status["executionUid"], objects.stored(held | {"status": status}, "").content)
+
+    def _keep(self, name: str, uid: str, content: Serialized) -> None:
+        """Invariant 5: what a checkpoint holds is a status that was stored at one moment, whole."""
+        state = serializer.deserialize(content)
+        records = {id: record_to_wire(record) for id, record in state.status.jobs.items()}
+        ever = self.statuses.get(uid, [{}])
+        require(records in ever, f"invariant 5: {name} holds what was never stored: {records}, but {ever[-1]}")
+        self.held[name], self.specs[name] = records, dict(state.spec)
+
+    def _note_needed(self) -> None:
+        """What pauses and restores need, and since when that has been said."""
+        needed = set()
+        for held in self._server.all(EXECUTION):
+            restore = held.get("status", {}).get("restore", {})
+            if restore.get("phase") in restores.UNDER_WAY:
+                needed |= {restore.get("from", {}).get("checkpointName", ""), restore.get("undo", "")} - {""}
+        self._needed = {name: self._needed.get(name, self._time()) for name in needed}
+
+    def look(self) -> None:
+        """Now and then: what is needed from now on."""
+        self._note_needed()
+
+    def recorded_jobs(self) -> list[Body]:
+        """The Kubernetes Jobs whose UID a stored status holds."""
+        uids = {r.get("uid") for e in self._server.all(EXECUTION) for r in e.get("status", {}).get("jobs", ())}
+        return [job for job in self._server.all(JOB) if job["metadata"]["uid"] in uids]
+
+    def _execution(self, uid: str) -> Body | None:
+        found = (e for e in self._server.all(EXECUTION) if e["metadata"]["uid"] == uid)
+        return next(found, None)
+
+
+def attempt_of(body: Body) -> Attempt:
+    """Which attempt a Kubernetes Job, or a pod, is of."""
+    labels = body["metadata"]["labels"]
+    return labels[names.LABEL_EXECUTION_UID], labels[names.LABEL_JOB], int(labels[names.LABEL_ATTEMPT])
+
+
+def owner_of(pod: Body) -> str:
+    """The UID of a pod's Kubernetes Job."""
+    return str(pod["metadata"]["ownerReferences"][0]["uid"])
+
+
+def has_ended(pod: Body) -> bool:
+    """Whether all of its containers have."""
+    return pod["status"]["phase"] in ("Succeeded", "Failed")
+
+
+def _uid_of(body: Body) -> str:
+    return str((body["metadata"].get("labels") or {}).get(names.LABEL_EXECUTION_UID, ""))
+
+
+def told(records: Records) -> dict[str, Any]:
+    """Records in a word each."""
+    return {id: (r["state"], r.get("attempt", 0), r.get("reason", "")) for id, r in records.items()}
