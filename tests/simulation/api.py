@@ -6,12 +6,12 @@ So the adapters above it are those that ship, paths and patches included.
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable
 from typing import Any
 
 from cairn import names
 from cairn.errors import Gone, Refused
-from simulation.judge import Judge
+from simulation.judge import Judge, Known
 from simulation.network import Caller, Network
 from simulation.server import (
     CHECKPOINT,
@@ -38,19 +38,19 @@ class SimApi:
 
     def __init__(
         self, server: ApiServer, network: Network, judge: Judge, caller: Caller, logs: Callable[[str], bytes],
-        may_write: Callable[[], None] = lambda: None,
+        known: Known, may_write: Callable[[], None] = lambda: None,
     ) -> None:  # fmt: skip
         self._server = server
         self._network = network
         self._judge = judge
         self._caller = caller
         self._logs = logs  # what a pod has written, by name
+        self._known = known  # what the process has heard of executions
         self._may_write = may_write
-        self.refusals = 0  # how many of the next creates of Jobs are refused
 
     def guarded(self, may_write: Callable[[], None]) -> SimApi:
         """The same, but a write is only sent if `may_write` raises nothing."""
-        return SimApi(self._server, self._network, self._judge, self._caller, self._logs, may_write)
+        return SimApi(self._server, self._network, self._judge, self._caller, self._logs, self._known, may_write)
 
     # --- Reads
 
@@ -66,7 +66,7 @@ class SimApi:
     async def list_all(self, path: str, **query: str) -> list[Body]:
         """See `Api`."""
         kind, _, _ = _parsed(path)
-        return await self._call(f"list {kind}", lambda: _selected(self._server.list(kind), query))
+        return await self._call(f"list {kind}", lambda: _selected(self._server.all(kind), query))
 
     async def list_metadata(self, path: str) -> list[Body]:
         """See `Api`."""
@@ -143,7 +143,7 @@ class SimApi:
 
         def delete() -> None:
             if (held := self._server.find(kind, name)) is not None and held["metadata"]["uid"] == uid:
-                self._judge.check_delete(kind, held, resource_version)
+                self._judge.check_delete(kind, held, resource_version, self._known)
             self._server.delete(kind, name, uid=uid, version=resource_version)
 
         await self._write(f"delete {kind}", delete)
@@ -172,7 +172,7 @@ def _parsed(path: str) -> tuple[str, str, str]:
     return _KINDS[plural], name if plural else namespace, part
 
 
-def _selected(found: list[Body], query: dict[str, str]) -> list[Body]:
+def _selected(found: Iterable[Body], query: dict[str, str]) -> list[Body]:
     key, _, value = query.get("labelSelector", "").partition("=")
     return [b for b in found if not key or (b["metadata"].get("labels") or {}).get(key) == value]
 

@@ -16,6 +16,7 @@ DEEDS = (
 FAULTS = ("call",) * 10 + (
     "kill", "freeze", "cut_off", "api_away", "rows_away", "break_watch", "break_watch", "stale_watch", "silence",
     "slow_watch", "repeat", "clock", "node", "evict", "delete_pod", "strip_pod", "delete_job", "quota", "lose_lease",
+    "squat",
 )  # fmt: skip
 
 

@@ -20,15 +20,14 @@ from simulation.server import CHECKPOINT, EXECUTION, JOB, POD, ApiServer, Body
 Attempt = tuple[str, str, int]  # execution UID, job, number
 Records = dict[str, Body]
 
-_PATIENCE = 90.0  # seconds that an operator may act on what it has not heard of
+Known = Callable[[str], int]  # the version of an execution that whoever acts has heard of, by UID
 
 
 class Judge:
     """One for a history."""
 
-    def __init__(self, server: ApiServer, time: Callable[[], float]) -> None:
+    def __init__(self, server: ApiServer) -> None:
         self._server = server
-        self._time = time
         self.created: set[str] = set()  # names of Kubernetes Jobs, ever
         self.started: Counter[Attempt] = Counter()  # containers
         self.excused: set[Attempt] = set()  # whose pod somebody has taken by force
@@ -40,7 +39,7 @@ class Judge:
         self.statuses: dict[str, list[Records]] = {}  # every version that was stored, by execution UID
         self.quota = 0  # how many of the next Kubernetes Jobs are refused
         self._borrowed: dict[str, list[Body]] = {}  # the jobs of forks that name none
-        self._needed: dict[str, float] = {}  # checkpoints that something refers to, since when
+        self._needed: dict[str, tuple[str, int]] = {}  # checkpoints that an execution refers to, since which version
 
     def refuses(self) -> bool:
         """Whether the next Kubernetes Job is refused."""
@@ -75,20 +74,23 @@ class Judge:
             uid, job, attempt = attempt_of(held)
             if (execution := self._execution(uid)) is not None:
                 rules.check_stop(execution.get("status", {}), job, attempt)
+        if kind == EXECUTION and body["spec"].get("paused") is False:
+            until = held["spec"].get("pause", {}).get("until")
+            since = held.get("status", {}).get("pause", {}).get("since")
+            require(bool(until and since and until > since), f"a pause of {since} was ended by an `until` of {until}")
         if kind == CHECKPOINT and held.get("status", {}).get("phase") == "Ready":
             fixed = ("state", "digest", "checkpointId", "parent", "createdAt")
             changed = [f for f in fixed if f in body.get("status", {}) and body["status"][f] != held["status"].get(f)]
             require(not changed, f"invariant 5: {changed} of a checkpoint that was Ready was changed")
 
-    def check_delete(self, kind: str, held: Body, version: str) -> None:
-        """An operator is about to delete an object."""
+    def check_delete(self, kind: str, held: Body, version: str, known: Known) -> None:
+        """An operator that has heard of executions up to those versions is about to delete an object."""
         if kind != CHECKPOINT or version != held["metadata"]["resourceVersion"]:
             return  # another version: it is refused
         name, spec = held["metadata"]["name"], held["spec"]
         require(not spec.get("pinned"), f"{name} is pinned and was removed")
-        self._note_needed()
-        since = self._needed.get(name)
-        require(since is None or self._time() - since < _PATIENCE, f"{name} was removed though something needs it")
+        user, since = self._needed.get(name, ("", 0))
+        require(not user or known(user) < since, f"{name} was removed, and {user} needs it")
         mine = [c for c in self._server.all(CHECKPOINT) if c.get("status", {}).get("phase") == "Ready"
                 and c["status"].get("executionUid") == held.get("status", {}).get("executionUid")]  # fmt: skip
         newest = max(mine, key=lambda c: (c["status"]["createdAt"], c["status"]["checkpointId"]), default=None)
@@ -154,7 +156,18 @@ class Judge:
             rules.check_decided(kept, new)
         rules.check_critical(spec, old, new, self.settled.values())
         rules.check_paused(new, self._settled_attempts(uid))
+        self._check_adopted(uid, old, new)
         self.statuses.setdefault(uid, []).append({r["id"]: r for r in new.get("jobs", ())})
+
+    def _check_adopted(self, uid: str, old: Body, new: Body) -> None:
+        """A Kubernetes Job that is recorded as an attempt's is of this execution, and of that attempt."""
+        known = {r.get("uid") for r in old.get("jobs", ())}
+        fresh = {r["uid"]: r for r in new.get("jobs", ()) if r.get("uid") and r["uid"] not in known}
+        for job in self._server.all(JOB) if fresh and not restores.begins_fork(old, new) else ():
+            if (record := fresh.get(job["metadata"]["uid"])) is not None:
+                owners = [owner["uid"] for owner in job["metadata"].get("ownerReferences", ())]
+                mine = owners == [uid] and attempt_of(job) == (uid, record["id"], record.get("attempt"))
+                require(mine, f"{job['metadata']['name']} was taken for an attempt of {record['id']}")
 
     def _kept(self, old: Body, new: Body) -> Body:
         """The status before: of a fork that begins, with what it has kept."""
@@ -199,18 +212,32 @@ class Judge:
         require(records in ever, f"invariant 5: {name} holds what was never stored: {records}, but {ever[-1]}")
         self.held[name], self.specs[name] = records, dict(state.spec)
 
-    def _note_needed(self) -> None:
-        """What pauses and restores need, and since when that has been said."""
-        needed = set()
-        for held in self._server.all(EXECUTION):
-            restore = held.get("status", {}).get("restore", {})
-            if restore.get("phase") in restores.UNDER_WAY:
-                needed |= {restore.get("from", {}).get("checkpointName", ""), restore.get("undo", "")} - {""}
-        self._needed = {name: self._needed.get(name, self._time()) for name in needed}
+    def note_execution(self, body: Body) -> None:
+        """An execution was written, by whomever: what its restore and its pause go back to may not go."""
+        uid, version, status = body["metadata"]["uid"], int(body["metadata"]["resourceVersion"]), body.get("status", {})
+        needed = self._needed_by(body, status) if "deletionTimestamp" not in body["metadata"] else set()
+        before = {name for name, (user, _) in self._needed.items() if user == uid}
+        for name in before - needed:
+            del self._needed[name]
+        for name in needed - self._needed.keys():
+            self._needed[name] = (uid, version)
 
-    def look(self) -> None:
-        """Now and then: what is needed from now on."""
-        self._note_needed()
+    def _needed_by(self, body: Body, status: Body) -> set[str]:
+        restore, pause = status.get("restore", {}), status.get("pause", {})
+        needed = set()
+        if restore.get("phase") in restores.UNDER_WAY:
+            needed = {restore.get("from", {}).get("checkpointName", ""), restore.get("undo", "")} - {""}
+        if pause.get("phase") == "Paused" and body["spec"].get("paused"):
+            mine = (c for c in self._server.all(CHECKPOINT) if c.get("status", {}).get("phase") == "Ready"
+                    and c["status"]["executionUid"] == body["metadata"]["uid"]
+                    and c["status"]["createdAt"] >= pause["since"])  # fmt: skip
+            first = min(mine, key=lambda c: str(c["status"]["checkpointId"]), default=None)
+            needed |= {first["metadata"]["name"]} if first else set()
+        return needed
+
+    def note_gone(self, uid: str) -> None:
+        """An execution is gone, and needs nothing any more."""
+        self._needed = {name: found for name, found in self._needed.items() if found[0] != uid}
 
     def recorded_jobs(self) -> list[Body]:
         """The Kubernetes Jobs whose UID a stored status holds."""

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from random import Random
 from typing import Any
 
+from cairn import names
 from cairn.core.times import format_time, parse_time
 from simulation.judge import Judge, attempt_of, has_ended, owner_of
 from simulation.server import CONFIG_MAP, JOB, POD, RESULT, ApiServer, Body, Event
@@ -210,6 +211,13 @@ class Kubernetes:
         """The node is short of something."""
         why = [{"type": "DisruptionTarget", "status": "True"}]
         self._set(held["metadata"]["name"], {"phase": "Failed", "reason": "Evicted", "conditions": why})
+
+    def squat(self, name: str) -> None:
+        """Somebody's own Kubernetes Job, that has nothing to do with Cairn."""
+        if self._server.find(JOB, name) is None:
+            labels = {names.LABEL_EXECUTION_UID: "nobody", names.LABEL_JOB: "theirs", names.LABEL_ATTEMPT: "1"}
+            spec = {"suspend": True, "parallelism": 1, "template": {"metadata": {"labels": labels}}}
+            self._server.create({"kind": JOB, "metadata": {"name": name, "labels": labels}, "spec": spec})
 
     # --- The garbage collector
 

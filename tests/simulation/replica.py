@@ -115,7 +115,7 @@ class Process:
 
     def _operator(self, number: int) -> Operator:
         there, place = self._in, self._place
-        api = SimApi(there.server, there.api, there.judge, self, self._log)
+        api = SimApi(there.server, there.api, there.judge, self, self._log, self._known)
         election = None
         if there.elects:
             me = f"replica-{number}-{there.random.randrange(10**6)}"
@@ -131,6 +131,10 @@ class Process:
 
     def _log(self, pod: str) -> bytes:
         return log_of(self._in.server.get(POD, pod))
+
+    def _known(self, uid: str) -> int:
+        view = self.operator._views.execution(uid)
+        return int(view.resource_version) if view else 0
 
     # --- Its life
 
@@ -211,7 +215,7 @@ class Process:
     def _list(self, kind: str, behind: int) -> None:
         """What is there, or was there so many versions ago; then what has happened since."""
         version = max(self._in.server.version - behind, 0)
-        listed = self._in.server.list_at(kind, version) if behind else self._in.server.list(kind)
+        listed = self._in.server.list_at(kind, version) if behind else list(self._in.server.all(kind))
         for body in listed:
             self._take_in(kind, body, False)
         for event in self._in.server.log if behind else ():

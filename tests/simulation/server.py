@@ -40,7 +40,10 @@ class Event:
 
 
 class ApiServer:
-    """Objects by kind and name; all are in one namespace."""
+    """Objects by kind and name; all are in one namespace.
+
+    What is stored is never changed, only replaced: so whoever reads gets it as it is, not to be changed, and no copy.
+    """
 
     def __init__(self, clock: Callable[[], datetime]) -> None:
         self._clock = clock
@@ -58,19 +61,15 @@ class ApiServer:
 
     def get(self, kind: str, name: str) -> Body:
         """An object as it is. Raises Gone."""
-        return copied(self._held(kind, name))
+        return self._held(kind, name)
 
     def find(self, kind: str, name: str) -> Body | None:
-        """An object as it is, not to be changed; None: there is none."""
+        """An object as it is; None: there is none."""
         return self._objects.get((kind, name))
 
     def all(self, kind: str) -> Iterator[Body]:
-        """Every object of a kind, not to be changed."""
-        return (body for (known, _), body in list(self._objects.items()) if known == kind)
-
-    def list(self, kind: str) -> list[Body]:
         """Every object of a kind."""
-        return [copied(body) for body in self.all(kind)]
+        return (body for (known, _), body in list(self._objects.items()) if known == kind)
 
     def list_at(self, kind: str, version: int) -> list[Body]:
         """The list as it was at an earlier version: what a server says that lags behind."""
@@ -82,7 +81,7 @@ class ApiServer:
                 there.pop(event.uid, None)
             elif event.kind == kind:
                 there[event.uid] = event.body
-        return [copied(body) for body in there.values()]
+        return list(there.values())
 
     # --- Writes
 
@@ -99,9 +98,8 @@ class ApiServer:
         }  # fmt: skip
         if kind == JOB:
             body.setdefault("status", {})
-        self._objects[kind, name] = body
-        self._changed(kind, body)
-        return copied(body)
+        self._changed(kind, name, body)
+        return body
 
     def change(
         self, kind: str, name: str, change: Callable[[Body], None], *, uid: str = "", version: str = ""
@@ -114,10 +112,9 @@ class ApiServer:
             return body
         if body.get("spec") != held.get("spec"):
             body["metadata"]["generation"] += 1
-        self._objects[kind, name] = body
-        self._changed(kind, body)
+        self._changed(kind, name, body)
         self._let_go(kind, name)
-        return copied(body)
+        return body
 
     def delete(self, kind: str, name: str, *, uid: str = "", version: str = "") -> None:
         """Delete an object, or mark it while somebody's finalizer holds it. Raises Gone, Conflict."""
@@ -157,15 +154,18 @@ class ApiServer:
             self._remove(kind, name)
 
     def _remove(self, kind: str, name: str) -> None:
-        body = copied(self._objects.pop((kind, name)))
-        self._changed(kind, body, deleted=True)
+        self._changed(kind, name, copied(self._held(kind, name)), deleted=True)
 
-    def _changed(self, kind: str, body: Body, *, deleted: bool = False) -> None:
+    def _changed(self, kind: str, name: str, body: Body, *, deleted: bool = False) -> None:
         self.version += 1
         body["metadata"]["resourceVersion"] = str(self.version)
+        if deleted:
+            del self._objects[kind, name]
+        else:
+            self._objects[kind, name] = body
         if kind not in WATCHED:
             return
-        event = Event(kind, self.version, copied(body), deleted)
+        event = Event(kind, self.version, body, deleted)
         self.log.append(event)
         for tell in self.watchers:
             tell(event)

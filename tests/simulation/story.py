@@ -10,6 +10,7 @@ from random import Random
 
 from cairn.adapters.memory import MemoryStore
 from cairn.config import Settings
+from cairn.core.naming import attempt_name
 from simulation import loop
 from simulation.end import check_end, is_over
 from simulation.faults import ACTIONS, Faults
@@ -19,7 +20,8 @@ from simulation.kubernetes import NODES, Kubernetes
 from simulation.network import Network
 from simulation.people import People
 from simulation.replica import Process, Replica, Surroundings
-from simulation.server import CHECKPOINT, JOB, POD, WATCHED, ApiServer, Body, Event
+from simulation.rules import last_of
+from simulation.server import CHECKPOINT, EXECUTION, JOB, POD, WATCHED, ApiServer, Body, Event
 
 BEGIN = datetime(2026, 1, 31, 8, tzinfo=UTC)
 RESYNC, SWEEP = 60.0, 45.0  # seconds; ten times as often as by default, since histories are short
@@ -70,7 +72,7 @@ class Story:
         self._now = 0.0
         self._faults = Faults(fired=self.outcome.fired)
         self.server = ApiServer(self.clock)
-        self.judge = Judge(self.server, self.time)
+        self.judge = Judge(self.server)
         self.store = MemoryStore()
         self._people = People(self.server, history.spec)
         self._kubernetes = Kubernetes(self.server, self.judge, self._random, chance=self._chance)
@@ -114,6 +116,10 @@ class Story:
         self._last_write = self.time()
         if event.kind == CHECKPOINT and (event.deleted or "deletionTimestamp" in event.body["metadata"]):
             self.judge.note_deleted(event.body)
+        if event.kind == EXECUTION and event.deleted:
+            self.judge.note_gone(event.uid)
+        elif event.kind == EXECUTION:
+            self.judge.note_execution(event.body)
         self._trace(f"  {event.kind} {event.body['metadata']['name']} @{event.version}{' deleted' * event.deleted}")
 
     def _trace(self, line: str) -> None:
@@ -144,7 +150,6 @@ class Story:
     async def _until(self, at: float) -> None:
         while (left := at - self.time()) > 0 and not self.outcome.broken:
             await asyncio.sleep(min(left, 1.0))
-            self.judge.look()
 
     def _do(self, act: Act) -> None:
         self._trace(f"--- {act.what} ({act.chance})")
@@ -163,7 +168,6 @@ class Story:
         end = asked + _MOST
         while not self.outcome.broken:
             await asyncio.sleep(1.0)
-            self.judge.look()
             if is_over(self.server) and self.time() - self._last_write > _QUIET:
                 self._check_end()
                 return
@@ -300,6 +304,16 @@ class Story:
             self.judge.excused_jobs.add(job["metadata"]["name"])
             self.server.remove(JOB, job["metadata"]["name"])
             self._note("Job", "deleted by hand")
+
+    def _squat(self, chance: Random) -> None:
+        """Somebody has a Kubernetes Job of their own under the name that the next attempt would have."""
+        held = [e for e in self.server.all(EXECUTION) if e.get("status", {}).get("jobs")]
+        if held:
+            meta = (execution := chance.choice(held))["metadata"]
+            record = chance.choice(execution["status"]["jobs"])
+            name = attempt_name(meta["name"], meta["uid"], record["id"], last_of(record) + 1)
+            self._kubernetes.squat(name)
+            self._note("create Job", "its name is taken")
 
     def _quota(self, chance: Random) -> None:
         self.judge.quota = chance.choice((1, 3))
