@@ -7,15 +7,15 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator
-from typing import Any
 
 from cairn import names
 from cairn.core.checkpoint import objects, serializer
 from cairn.core.checkpoint.state import Grave, Serialized, Stored
+from cairn.core.outputs import Outputs
 from cairn.core.status import record_to_wire
 from simulation import restores, rules
 from simulation.rules import require
-from simulation.server import CHECKPOINT, EXECUTION, JOB, POD, ApiServer, Body
+from simulation.server import CHECKPOINT, EXECUTION, JOB, POD, RESULT, ApiServer, Body
 
 Attempt = tuple[str, str, int]  # execution UID, job, number
 Records = dict[str, Body]
@@ -156,18 +156,40 @@ class Judge:
             rules.check_decided(kept, new)
         rules.check_critical(spec, old, new, self.settled.values())
         rules.check_paused(new, self._settled_attempts(uid))
-        self._check_adopted(uid, old, new)
+        if not restores.begins_fork(old, new) and not restores.goes_back(old, new):
+            self._check_adopted(uid, old, new)
+            self._check_ended(uid, old, new)
         self.statuses.setdefault(uid, []).append({r["id"]: r for r in new.get("jobs", ())})
 
     def _check_adopted(self, uid: str, old: Body, new: Body) -> None:
         """A Kubernetes Job that is recorded as an attempt's is of this execution, and of that attempt."""
         known = {r.get("uid") for r in old.get("jobs", ())}
         fresh = {r["uid"]: r for r in new.get("jobs", ()) if r.get("uid") and r["uid"] not in known}
-        for job in self._server.all(JOB) if fresh and not restores.begins_fork(old, new) else ():
+        for job in self._server.all(JOB) if fresh else ():
             if (record := fresh.get(job["metadata"]["uid"])) is not None:
                 owners = [owner["uid"] for owner in job["metadata"].get("ownerReferences", ())]
                 mine = owners == [uid] and attempt_of(job) == (uid, record["id"], record.get("attempt"))
                 require(mine, f"{job['metadata']['name']} was taken for an attempt of {record['id']}")
+
+    def _check_ended(self, uid: str, old: Body, new: Body) -> None:
+        """Deleted is not ended; and what an attempt has handed out is stored before its end is."""
+        after = {r["id"]: r for r in new.get("jobs", ())}
+        for record in old.get("jobs", ()):
+            now = after.get(record["id"], record)
+            if record["state"] != "Running" or (now["state"] == "Running" and now["attempt"] == record["attempt"]):
+                continue
+            attempt = (uid, record["id"], record["attempt"])
+            live = [p for p in self.pods_of(uid) if attempt_of(p) == attempt and p["status"]["phase"] == "Running"]
+            require(not live or self._is_excused(attempt), f"{record['id']} is {now['state']}, and its container runs")
+            if now["state"] == "Completed" and now.get("result") and now.get("reason") != "CompletedByHand":
+                texts = [r["spec"].get("outputs") for r in self._server.all(RESULT) if _is_of(r, attempt)]
+                stored = any(text is not None and Outputs(text).digest == now["result"] for text in texts)
+                require(stored, f"{record['id']} is Completed, and its result is not stored")
+
+    def _is_excused(self, attempt: Attempt) -> bool:
+        """Whether somebody has taken its pod, or its Job, by force."""
+        jobs = [j for j in self._server.all(JOB) if attempt_of(j) == attempt]
+        return attempt in self.excused or not jobs
 
     def _kept(self, old: Body, new: Body) -> Body:
         """The status before: of a fork that begins, with what it has kept."""
@@ -208,7 +230,7 @@ class Judge:
         """Invariant 5: what a checkpoint holds is a status that was stored at one moment, whole."""
         state = serializer.deserialize(content)
         records = {id: record_to_wire(record) for id, record in state.status.jobs.items()}
-        ever = self.statuses.get(uid, [{}])
+        ever = [{}, *self.statuses.get(uid, ())]
         require(records in ever, f"invariant 5: {name} holds what was never stored: {records}, but {ever[-1]}")
         self.held[name], self.specs[name] = records, dict(state.spec)
 
@@ -269,6 +291,6 @@ def _uid_of(body: Body) -> str:
     return str((body["metadata"].get("labels") or {}).get(names.LABEL_EXECUTION_UID, ""))
 
 
-def told(records: Records) -> dict[str, Any]:
-    """Records in a word each."""
-    return {id: (r["state"], r.get("attempt", 0), r.get("reason", "")) for id, r in records.items()}
+def _is_of(result: Body, attempt: Attempt) -> bool:
+    spec = result["spec"]
+    return (spec.get("executionUid"), spec.get("job"), spec.get("attempt")) == attempt
