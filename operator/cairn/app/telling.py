@@ -1,4 +1,8 @@
-"""Tells of what a stored status has recorded: counts it, logs it, hands its spans on. Nothing of it is waited for."""
+"""Tells of what a stored status has recorded: counts it, logs it, hands its spans on. Nothing of it is waited for.
+
+At most once: what was stored, but by a write whose answer was lost, or by a process that was killed before it told, is
+told by nobody. The next look finds the status as it is, and nothing that is new. Who needs every end reads the objects.
+"""
 
 from __future__ import annotations
 
