@@ -44,6 +44,7 @@ class Operator:
         self.census = Census(self._views, clock, lambda: self._work)
         self._roll_call = RollCall(cluster, self._views, self, settings.namespaces, settings.resync_seconds)
         self._listed = asyncio.Event()
+        self._draining = False
         self._beat = 0.0
 
     # --- What the watches bring. None of it carries meaning: what is new leads to one more look at an execution.
@@ -151,6 +152,8 @@ class Operator:
     async def _serve_term(self) -> None:
         """Work until cancelled, on everything that is known."""
         await self._listed.wait()
+        if self._draining:
+            await asyncio.Event().wait()  # for the end of the process: a term that began now would begin new things
         self._views.forget_findings()
         self._work = self._new_work()
         try:
@@ -160,7 +163,8 @@ class Operator:
             self._work = None
 
     async def drain(self, seconds: float) -> None:
-        """Begin nothing more; what is under way may end within that time."""
+        """Begin nothing more, no term either; what is under way may end within that time."""
+        self._draining = True
         if self._work is not None:
             await self._work.drain(seconds)
 
