@@ -73,7 +73,7 @@ class Settings(LogSettings, DatabaseSettings):
     workers: int = Field(16, ge=1, le=256)
     """Executions worked on at once."""
     resync_seconds: float = Field(600, ge=1)
-    """How often everything is looked at, events or not."""
+    """How often everything is looked at, events or not, and compared with what there is."""
     health_port: int = Field(8080, ge=0, le=65535)
     """Where /livez and /readyz are served; 0: not at all."""
     health_host: str = "127.0.0.1"

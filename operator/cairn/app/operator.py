@@ -12,11 +12,15 @@ from typing import Any
 from cairn import names
 from cairn.app import metrics
 from cairn.app.census import Census
+from cairn.app.executions import Key
 from cairn.app.leadership import Alone, Election
+from cairn.app.rollcall import RollCall
 from cairn.app.telling import Telling
 from cairn.app.views import Views
 from cairn.app.work import Work
 from cairn.config import Settings
+from cairn.core.checkpoint.objects import CheckpointObject
+from cairn.core.observed import KubeJob, KubePod
 from cairn.ports import Clock, Cluster, Rows, Tracer
 
 # How long a first look waits for everything to be listed. A look before that is only dearer (what is not seen is read
@@ -38,7 +42,9 @@ class Operator:
         self._election = election or Alone()
         self._work: Work | None = None  # that of this term
         self.census = Census(self._views, clock, lambda: self._work)
+        self._roll_call = RollCall(cluster, self._views, self, settings.namespaces, settings.resync_seconds)
         self._listed = asyncio.Event()
+        self._draining = False
         self._beat = 0.0
 
     # --- What the watches bring. None of it carries meaning: what is new leads to one more look at an execution.
@@ -73,16 +79,13 @@ class Operator:
         """An execution was deleted."""
         self._note_event(names.EXECUTIONS)
         meta = body["metadata"]
-        self._views.forget_execution(meta["uid"])
-        if self._work is not None:
-            self._work.execution_gone(meta["namespace"], meta["name"], meta["uid"])
+        self.execution_gone(Key(meta["namespace"], meta["name"], meta["uid"]))
 
     def forget_checkpoint(self, body: Mapping[str, Any]) -> None:
         """A Checkpoint was deleted, and let go."""
         self._note_event(names.CHECKPOINTS)
-        seen = self._views.checkpoints.forget(body["metadata"]["uid"])
-        if seen is not None and self._work is not None:
-            self._work.checkpoint_gone(seen)
+        if (seen := self._views.checkpoints.get(body["metadata"]["uid"])) is not None:
+            self.checkpoint_gone(seen)
 
     def forget_job(self, body: Mapping[str, Any]) -> None:
         """A Kubernetes Job was deleted."""
@@ -93,6 +96,28 @@ class Operator:
         """A pod was deleted."""
         self._note_event("pods")
         self._look_at(self._views.forget_pod(body))
+
+    # --- What is gone, however that became known
+
+    def execution_gone(self, key: Key) -> None:
+        """An execution is gone."""
+        self._views.forget_execution(key.uid)
+        if self._work is not None:
+            self._work.execution_gone(key)
+
+    def checkpoint_gone(self, seen: CheckpointObject) -> None:
+        """A Checkpoint is gone."""
+        self._views.checkpoints.forget(seen.uid)
+        if self._work is not None:
+            self._work.checkpoint_gone(seen)
+
+    def job_gone(self, job: KubeJob) -> None:
+        """A Kubernetes Job is gone."""
+        self._look_at(self._views.lose_job(job))
+
+    def pod_gone(self, pod: KubePod) -> None:
+        """A pod is gone."""
+        self._look_at(self._views.lose_pod(pod))
 
     def _note_event(self, resource: str) -> None:
         metrics.WATCH_EVENTS.labels(resource).inc()
@@ -121,11 +146,14 @@ class Operator:
         """Work whenever this replica leads, until cancelled."""
         async with asyncio.TaskGroup() as group:
             group.create_task(self._heartbeat())
+            group.create_task(self._roll_call.run())
             group.create_task(self._election.run(self._serve_term))
 
     async def _serve_term(self) -> None:
         """Work until cancelled, on everything that is known."""
         await self._listed.wait()
+        if self._draining:
+            await asyncio.Event().wait()  # for the end of the process: a term that began now would begin new things
         self._views.forget_findings()
         self._work = self._new_work()
         try:
@@ -135,7 +163,8 @@ class Operator:
             self._work = None
 
     async def drain(self, seconds: float) -> None:
-        """Begin nothing more; what is under way may end within that time."""
+        """Begin nothing more, no term either; what is under way may end within that time."""
+        self._draining = True
         if self._work is not None:
             await self._work.drain(seconds)
 

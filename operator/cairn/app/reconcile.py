@@ -81,6 +81,7 @@ class Reconciler:
         self._tails = asyncio.Semaphore(LOG_TAILS_AT_ONCE)
         self._deferred: dict[str, float] = {}
         self._background: set[asyncio.Task[None]] = set()
+        self._keeping: set[asyncio.Task[None]] = set()  # of these, what is done but once: log tails
         self._under_way: set[tuple[str, ...]] = set()
         self.enqueue: Callable[[Key], None] = lambda key: None  # set by whoever owns the queue
         self.look_at: Callable[[str], None] = lambda uid: None  # likewise
@@ -228,7 +229,7 @@ class Reconciler:
             raise
         logger.debug("Kubernetes Job %s is created", action.name)
         self._views.see_job(body)
-        self._telling.created(view, action, self._clock())
+        self._telling.created(action, self._clock())
         return "created"
 
     def _refusal(self, before: Refusal | None, error: Refused) -> Refusal:
@@ -339,6 +340,9 @@ class Reconciler:
         task = asyncio.create_task(self._guarded(key, mark, work, look=look))
         self._background.add(task)
         task.add_done_callback(self._background.discard)
+        if not look:
+            self._keeping.add(task)
+            task.add_done_callback(self._keeping.discard)
         return False
 
     async def _guarded(
@@ -356,6 +360,11 @@ class Reconciler:
             self._under_way.discard(mark)
         if look:
             self.enqueue(key)
+
+    async def drain(self) -> None:
+        """Wait for what is being kept; what is being looked up is found anew by whoever wants it."""
+        if self._keeping:
+            await asyncio.wait(self._keeping)
 
     async def close(self) -> None:
         """Stop what runs in the background."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
@@ -255,3 +256,44 @@ async def test_without_an_election_it_always_works() -> None:
 
     await Alone().run(work)
     assert began.is_set() and Alone().leads
+
+
+STUCK = """
+import asyncio, logging
+from cairn.adapters.clock import system_clock
+from cairn.adapters.memory import MemoryLeases
+from cairn.app import leadership
+from cairn.core.leading import Standing, Terms
+
+leadership.STOP_SECONDS = 0.1
+
+async def work():
+    while True:
+        try:
+            await asyncio.sleep(3600)
+        except asyncio.CancelledError:
+            print("goes on", flush=True)
+
+async def main():
+    now = iter([0.0] * 9 + [100.0] * 99)
+    await leadership.Leadership(
+        MemoryLeases(), Standing("one", Terms(8, 5.0, 0.01)), system_clock, lambda: next(now)
+    ).run(work)
+
+logging.basicConfig()
+asyncio.run(main())
+"""
+
+
+async def test_work_that_does_not_stop_ends_the_process() -> None:
+    """A real one: an end in good order would wait for that task for ever."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", STUCK, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
+    )
+    try:
+        said, told = await asyncio.wait_for(process.communicate(), 30)
+    finally:
+        if process.returncode is None:
+            process.kill()
+    assert (process.returncode, said) == (1, b"goes on\n")
+    assert b"CRITICAL:cairn.app.leadership:the work has not stopped" in told

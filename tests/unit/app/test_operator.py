@@ -71,6 +71,7 @@ async def test_a_standby_sees_everything_and_does_nothing_until_it_leads(monkeyp
         await until(lambda: looked == ["x"])
         assert made.describe()["leader"]
         await turns.lose()
+        assert not any(metric.name.startswith("cairn_queue") for metric in made.census.collect()), "it has none"
         made.see_execution({"metadata": META | {"resourceVersion": "2"}, "spec": {}})
         await asyncio.sleep(0.01)
         assert looked == ["x"]
@@ -86,6 +87,25 @@ async def test_a_standby_sees_everything_and_does_nothing_until_it_leads(monkeyp
         await turns.lose()
         running.cancel()
         await asyncio.wait({running})
+
+
+async def test_no_term_begins_once_a_stop_was_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The Lease may be won, or won again, while what is under way ends."""
+    monkeypatch.setattr(Operator, "_heartbeat", lambda self: asyncio.sleep(0))
+    turns = Turns()
+    made = Operator(None, system_clock, Settings(), election=turns)  # type: ignore[arg-type]
+    running = asyncio.create_task(made.run())
+    await until(lambda: hasattr(turns, "_work"))
+    made.begin()
+    made.see_execution({"metadata": META, "spec": {}})
+    await made.drain(5)
+    turns.win()
+    for _ in range(5):
+        await asyncio.sleep(0)
+    assert made._work is None
+    await turns.lose()
+    running.cancel()
+    await asyncio.wait({running})
 
 
 async def test_what_does_not_end_in_time_is_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
