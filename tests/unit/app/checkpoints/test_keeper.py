@@ -15,6 +15,7 @@ from cairn.core.checkpoint.serializer import deserialize
 from cairn.core.checkpoint.state import Grave
 from cairn.core.checkpoint.trigger import Trigger
 from cairn.core.checkpointing import pause_checkpoint
+from cairn.core.restore.progress import Mode, Origin, RestoredFrom, restored_to_wire
 from cairn.errors import Conflict, Gone, IdTaken, NotMigrated, Refused, Rejected, StoreUnavailable, Unavailable
 from simulation.build import NOW
 from unit.app.checkpoints.bench import LANE, TENANT, Bench
@@ -590,6 +591,28 @@ async def test_an_execution_that_is_only_not_seen_yet_is_not_gone() -> None:
     bench.views.forget_execution(bench.uid)
     await bench.look()
     assert bench.cluster.called("delete_checkpoint") == []
+
+
+# --- Clocks ----------------------------------------------------------------------------------------------------------
+
+
+async def test_however_the_clock_is_turned_ids_sort_as_the_chain_goes_and_follow_the_restore() -> None:
+    bench = Bench()
+    await bench.taken("c1")
+    bench.now += timedelta(hours=3)
+    body, source = bench.cluster.executions["sample"], bench.body("c1")["status"]
+    origin = Origin(source["checkpointId"], "c1", source["digest"], "default", "sample", bench.uid)
+    restored = restored_to_wire(RestoredFrom(Mode.REWIND, origin, bench.now, 0))
+    body["status"] = body.get("status", {}) | {"restoredFrom": restored}
+    bench.views.see_execution(bench.cluster.edit("sample"))
+    bench.now -= timedelta(hours=3)
+    await bench.taken("c2", "c3")
+    [first, second, third] = [bench.body(name)["status"] for name in ("c1", "c2", "c3")]
+    assert first["checkpointId"] < second["checkpointId"] < third["checkpointId"]
+    assert second["createdAt"] > restored["at"], "it was taken after the restore"
+    assert [each["parent"]["checkpointId"] for each in (second, third)] == [
+        first["checkpointId"], second["checkpointId"],
+    ]  # fmt: skip
 
 
 # --- Sweeps ----------------------------------------------------------------------------------------------------------
