@@ -18,7 +18,7 @@ _offset = Path(os.environ["CAIRN_TEST_CLOCK"])
 
 def turned() -> datetime:
     """The time of day as this machine's administrator has set it."""
-    return _true_time() + timedelta(seconds=float(_offset.read_text()))
+    return _true_time() + timedelta(seconds=int(_offset.read_text()))
 
 
 if __name__ == "__main__":

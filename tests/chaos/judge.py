@@ -191,14 +191,15 @@ def _of_checkpoints(left: Left, seen: Recorder) -> Iterator[Finding]:
             yield Finding(LOST, f"checkpoint {id}: its row has the digest {left.rows.get(id)}")
     for id in seen.saved.keys() - ids.keys() - left.graves:
         yield Finding(LOST, f"checkpoint {id} was Ready, and is gone although nobody has deleted it")
-    yield from _of_causes(left)
+    yield from _of_order(left)
 
 
-def _of_causes(left: Left) -> Iterator[Finding]:
-    """Ids sort as the chain goes: each is above its parent's."""
+def _of_order(left: Left) -> Iterator[Finding]:
+    """The ids of an execution sort as its chain goes; a fork's first parent is another's, and may be above it."""
+    whose = {found["status"].get("checkpointId"): found["spec"]["executionRef"] for found in left.checkpoints}
     for found in left.checkpoints:
         parent = found["status"].get("parent", {}).get("checkpointId", "")
-        if found["status"].get("checkpointId", "~") <= parent:
+        if found["status"].get("checkpointId", "~") <= parent and whose.get(parent) == found["spec"]["executionRef"]:
             yield Finding(WRONG, f"checkpoint {found['status']['checkpointId']} sorts before its parent {parent}")
 
 

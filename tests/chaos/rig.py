@@ -39,7 +39,7 @@ class TurnedOperator(OperatorProcess):
     def turn(self, seconds: float) -> None:
         """Let its clock go wrong by so much, from one moment to the next."""
         scratch = self._clock.with_suffix(".new")
-        scratch.write_text(str(seconds))
+        scratch.write_text(str(int(seconds)))
         scratch.replace(self._clock)
 
 
