@@ -47,6 +47,10 @@ class Api:
             base_url=config["clusters"][0]["cluster"]["server"], verify=context, timeout=SECONDS, trust_env=False
         )  # fmt: skip
 
+    def close(self) -> None:
+        """Let go of its connections."""
+        self._http.close()
+
     def list(self, kind: str) -> Objects:
         """All of a kind."""
         found: Objects = self._ask("GET", self._path(kind))["items"]

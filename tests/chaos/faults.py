@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from random import Random
 
@@ -35,9 +36,19 @@ def every(rig: Rig, random: Random) -> list[Fault]:
             *_of_clocks(rig, random)]  # fmt: skip
 
 
-def named(rig: Rig, name: str, random: Random | None = None) -> Fault:
+def named(rig: Rig, name: str) -> Fault:
     """That one."""
-    return next(found for found in every(rig, random or Random(0)) if found.name == name)
+    return next(found for found in every(rig, Random(name)) if found.name == name)
+
+
+@contextmanager
+def during(fault: Fault) -> Iterator[None]:
+    """While the context lasts, the fault does, too."""
+    fault.begin()
+    try:
+        yield
+    finally:
+        fault.end()
 
 
 # --- The control plane -----------------------------------------------------------------------------------------------
@@ -99,25 +110,24 @@ def _started(rig: Rig) -> Callable[[], None]:
 
 
 def _of_nodes(rig: Rig, random: Random) -> list[Fault]:
-    return [_part_hangs(rig, "nodes silent", NODES, "kwok"), _node_lost(rig, random), _nodes_left(rig, random)]
+    names = [node["metadata"]["name"] for node in fake_nodes.manifests()]
+    silent = _part_hangs(rig, "nodes silent", NODES, "kwok")
+    return [silent, node_lost(rig, random.choice(names)), nodes_left(rig, random.sample(names, 3))]
 
 
-def _node_lost(rig: Rig, random: Random) -> Fault:
+def node_lost(rig: Rig, name: str) -> Fault:
     """The Node object is deleted, and whatever ran there is never heard of again, until the garbage collector of pods
     takes it for dead: after 40 to 60 s."""
-    kubectl, [node] = rig.cluster.kubectl, random.sample(fake_nodes.manifests(), 1)
+    [node] = [node for node in fake_nodes.manifests() if node["metadata"]["name"] == name]
 
     def end() -> None:
-        kubectl.run("create", "-f", "-", stdin=yaml.safe_dump(node))
+        rig.cluster.kubectl.run("create", "-f", "-", stdin=yaml.safe_dump(node))
 
-    return Fault("node lost", NODES, lambda: _run(rig, "delete", "node", node["metadata"]["name"]), end, longest=90,
-                 asks_api=True)  # fmt: skip
+    return Fault("node lost", NODES, lambda: _run(rig, "delete", "node", name), end, longest=90, asks_api=True)
 
 
-def _nodes_left(rig: Rig, random: Random) -> Fault:
+def nodes_left(rig: Rig, chosen: Sequence[str]) -> Fault:
     """A taint drives every pod off some nodes, which do not answer: so nobody knows that the pods have ended."""
-    chosen = [node["metadata"]["name"] for node in random.sample(fake_nodes.manifests(), 3)]
-
     def begin() -> None:
         rig.cluster.signal("kwok", signal.SIGSTOP)
         _run(rig, "taint", "nodes", *chosen, f"{_AWAY}=true:NoExecute")

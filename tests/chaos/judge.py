@@ -14,7 +14,6 @@ from cairn.adapters.kube.cluster import KubeCluster
 from cairn.adapters.postgres.pool import OPERATOR, Pool
 from cairn.adapters.postgres.store import PostgresStore
 from cairn.app.checkpoints.inspector import Inspector
-from chaos.api import Api
 from chaos.recorder import JOB_OF_POD, Recorder
 from chaos.rig import Rig
 from chaos.user import FINISHED, User
@@ -48,8 +47,9 @@ class Left:
     graves: set[str]
 
     @classmethod
-    def of(cls, rig: Rig, api: Api) -> Left:
+    def of(cls, rig: Rig) -> Left:
         """As the API server and the database have it now."""
+        api = rig.api
         return cls(
             api.list("dagexecutions"), api.list("checkpoints"), api.list("jobs"), api.list("pods"),
             {row["id"]: row["digest"] for row in rig.rows.all()}, set(rig.rows.graves()),

@@ -12,6 +12,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Self
 
+from chaos.api import Api
 from chaos.disk import Disk
 from cluster import Cluster
 from cluster.layout import BUILD
@@ -77,6 +78,7 @@ class Rig:
         self.kube.kubectl("create", "namespace", self.kube.namespace)
         known = ("get", "serviceaccount", "default")
         until(lambda: self.kube.kubectl(*known, check=False).returncode == 0, "a service account")
+        self.api = self.new_api()
         self.postgres.start()
         self.rows = Rows(self.postgres.migrated())
         self.operators = [self._operator(number) for number in range(self._count)]
@@ -85,6 +87,12 @@ class Rig:
             each.start()
             self.wanted.add(each)
         until(self.leader, "one leads")
+
+    def new_api(self) -> Api:
+        """Another way to ask the API server; it ends with the rig."""
+        made = Api(self.kube.kubeconfig, self.kube.namespace)
+        self._end.callback(made.close)
+        return made
 
     def _operator(self, number: int) -> TurnedOperator:
         log = BUILD / "logs" / f"{self.kube.namespace}-operator-{number}.log"

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from random import Random
 
 from chaos import faults, judge, report
-from chaos.api import Api, Away, Refused
+from chaos.api import Away, Refused
 from chaos.faults import Fault
 from chaos.judge import WRONG, Finding, Left
 from chaos.recorder import Recorder
@@ -53,16 +53,15 @@ def run(minutes: float, seed: int) -> Story:
 
 def _on(there: Cluster, story: Story, end: ExitStack) -> Story:
     rig = end.enter_context(Rig(there, CAIRN_SWEEP_SECONDS="20"))
-    api = Api(there.kubeconfig, rig.kube.namespace)
-    seen = Recorder(Api(there.kubeconfig, rig.kube.namespace))
+    seen = Recorder(rig.new_api())
     end.callback(seen.close)
-    user = User(api, seen, Random(f"user {story.seed}"), _ACTIVE)
+    user = User(rig.api, seen, Random(f"user {story.seed}"), _ACTIVE)
     user.start()
     end.callback(user.stop)
     _break(rig, seen, story, Random(f"faults {story.seed}"))
     user.stop()
-    _settle(rig, api, user, story)
-    _judge(rig, api, user, seen, story)
+    _settle(rig, user, story)
+    _judge(rig, user, seen, story)
     return story
 
 
@@ -135,7 +134,7 @@ def _recover(rig: Rig, seen: Recorder, story: Story, chosen: list[Fault]) -> Non
 # --- The end ---------------------------------------------------------------------------------------------------------
 
 
-def _settle(rig: Rig, api: Api, user: User, story: Story) -> None:
+def _settle(rig: Rig, user: User, story: Story) -> None:
     """Resume everything, but for some that are to rest paused, and wait until everything rests."""
     _say("no faults any more: everything has to settle")
     user.pause_some(2)
@@ -143,7 +142,7 @@ def _settle(rig: Rig, api: Api, user: User, story: Story) -> None:
     while True:
         try:
             user.resume_all()
-            open_ends = judge.settled(Left.of(rig, api), user.rests)
+            open_ends = judge.settled(Left.of(rig), user.rests)
         except (Away, Refused) as error:
             open_ends = [str(error)]
         if not open_ends:
@@ -155,10 +154,10 @@ def _settle(rig: Rig, api: Api, user: User, story: Story) -> None:
     story.settled = time.monotonic() - began
 
 
-def _judge(rig: Rig, api: Api, user: User, seen: Recorder, story: Story) -> None:
-    left = Left.of(rig, api)
+def _judge(rig: Rig, user: User, seen: Recorder, story: Story) -> None:
+    left = Left.of(rig)
     _pass(rig, _STILL)
-    after = Left.of(rig, api)
+    after = Left.of(rig)
     story.findings += [Finding(WRONG, f"{name} still changes") for name in _changed(left, after)]
     story.findings += judge.judge(after, user, seen)
     story.findings += judge.verify(rig, after)
