@@ -486,6 +486,32 @@ async def test_a_delete_with_the_database_away_is_remembered_and_carried_out() -
     assert not [1 for kind, _ in bench.cluster.objects if kind == "ConfigMap"]
 
 
+async def test_a_delete_that_is_remembered_while_others_are_carried_out_has_its_turn_at_the_next_sweep(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    bench = Bench()
+    late = Grave("checkpoint_2", TENANT, bench.uid, "d")
+    await bench.outbox.farewells.remember(Grave("checkpoint_1", TENANT, bench.uid, "d"))
+    listing = bench.cluster.list_config_maps
+
+    async def slow(*given: Any) -> Any:
+        found = await listing(*given)
+        await bench.outbox.farewells.remember(late)
+        return found
+
+    monkeypatch.setattr(bench.cluster, "list_config_maps", slow)
+    await bench.sweeper.sweep()
+    monkeypatch.undo()
+    assert set(bench.rows.buried) == {"checkpoint_1"}
+    await bench.sweeper.sweep()
+    assert set(bench.rows.buried) == {"checkpoint_1", "checkpoint_2"}
+    bench.rows.fail("bury", DOWN)
+    await bench.outbox.farewells.remember(late)
+    with pytest.raises(StoreUnavailable):
+        await bench.sweeper.sweep()
+    assert bench.outbox.farewells.any, "what failed is tried again"
+
+
 async def test_a_delete_that_cannot_be_remembered_leaves_a_row_and_hangs_nothing() -> None:
     bench = Bench()
     await bench.taken("c")
