@@ -16,6 +16,7 @@ from chaos.faults import Fault
 from chaos.judge import WRONG, Finding, Left
 from chaos.recorder import Recorder
 from chaos.rig import Rig
+from chaos.say import say
 from chaos.user import User
 from cluster import Cluster, start, stop
 from support.kinds import with_kinds
@@ -73,7 +74,7 @@ def _break(rig: Rig, seen: Recorder, story: Story, random: Random) -> None:
     while time.monotonic() < until:
         chosen = list(_choose(faults.every(rig, random), random))
         seconds = _length(random, min(fault.longest for fault in chosen))
-        _say(f"{' and '.join(fault.name for fault in chosen)}, for {seconds:.0f} s")
+        say(f"{' and '.join(fault.name for fault in chosen)}, for {seconds:.0f} s")
         _hit(rig, chosen, seconds, random.uniform(0, seconds / 3))
         for fault in chosen:
             story.lengths[fault.name].append(seconds)
@@ -125,7 +126,7 @@ def _recover(rig: Rig, seen: Recorder, story: Story, chosen: list[Fault]) -> Non
     while len(seen.jobs) == before or (of_database and waiting & seen.unstored()):
         if time.monotonic() - began > RECOVERED_WITHIN:
             story.findings.append(Finding(WRONG, f"{RECOVERED_WITHIN:.0f} s after {what}: nothing goes on"))
-            _say(str(story.findings[-1]))
+            say(str(story.findings[-1]))
             return
         _pass(rig, 0.1)
     story.recoveries[what if len(chosen) == 1 else "two at once"].append(time.monotonic() - began)
@@ -136,7 +137,7 @@ def _recover(rig: Rig, seen: Recorder, story: Story, chosen: list[Fault]) -> Non
 
 def _settle(rig: Rig, user: User, story: Story) -> None:
     """Resume everything, but for some that are to rest paused, and wait until everything rests."""
-    _say("no faults any more: everything has to settle")
+    say("no faults any more: everything has to settle")
     user.pause_some(2)
     began = time.monotonic()
     while True:
@@ -147,7 +148,9 @@ def _settle(rig: Rig, user: User, story: Story) -> None:
             open_ends = [str(error)]
         if not open_ends:
             break
-        if time.monotonic() - began > SETTLED_WITHIN:
+        if (waited := time.monotonic() - began) > 60 and waited % 30 < 2:
+            say(f"after {waited:.0f} s: {open_ends[:5]}")
+        if waited > SETTLED_WITHIN:
             story.findings += [Finding(WRONG, f"after {SETTLED_WITHIN:.0f} s: {what}") for what in open_ends]
             break
         _pass(rig, 1)
@@ -173,7 +176,3 @@ def _changed(left: Left, after: Left) -> list[str]:
         return {f"{o['metadata']['uid']} {o['metadata']['name']}": o["metadata"]["resourceVersion"] for o in found}
 
     return sorted(name for name, _ in versions(left).items() ^ versions(after).items())
-
-
-def _say(text: str) -> None:
-    print(f"{time.strftime('%H:%M:%S')}  {text}", flush=True)
