@@ -196,6 +196,8 @@ class Keeper:
             return None
         if found.taken.state is None:
             return await self._take_large(seen, view, found)
+        if self._outbox.configured:  # before the next one has it as its parent: its delete must leave a trace
+            seen = await self._outbox.guard(seen)
         try:
             await self._ready(seen, view, found, self._outbox.promise)
         except Rejected as error:  # the API server will never take it

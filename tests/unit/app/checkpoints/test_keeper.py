@@ -486,6 +486,18 @@ async def test_a_delete_with_the_database_away_is_remembered_and_carried_out() -
     assert not [1 for kind, _ in bench.cluster.objects if kind == "ConfigMap"]
 
 
+async def test_the_delete_of_one_that_a_user_made_and_that_has_no_row_yet_leaves_a_trace() -> None:
+    bench = Bench()
+    bench.rows.fail("put", *[DOWN] * 9)
+    await bench.ask("mine")
+    await bench.look()
+    id = bench.body("mine")["status"]["checkpointId"]
+    assert bench.condition("mine", "Stored")[0] == "False"
+    await deleted(bench, "mine")
+    await bench.sweeper.sweep()
+    assert list(bench.rows.buried) == [id]
+
+
 async def test_a_delete_that_is_remembered_while_others_are_carried_out_has_its_turn_at_the_next_sweep(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
