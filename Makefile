@@ -28,7 +28,7 @@ setup: $(VENV)/.ready  ## Make the virtual environment
 lint: setup  ## Style, types, import layers
 	$(VENV)/bin/ruff check operator tests docs
 	$(VENV)/bin/mypy
-	MYPYPATH=operator:tests $(VENV)/bin/mypy --strict -p cluster -p demo -p bench -p pictures -p support
+	MYPYPATH=operator:tests $(VENV)/bin/mypy --strict -p cluster -p demo -p bench -p pictures -p support -p chaos
 	$(VENV)/bin/lint-imports --no-cache
 
 .PHONY: test-fast
@@ -53,6 +53,14 @@ demo-down: setup  ## Remove what the demo has left running
 .PHONY: bench
 bench: setup  ## Measure, beside scripts that do the same without Cairn
 	$(PY) -m bench
+
+.PHONY: chaos
+chaos: setup  ## Break everything at random under a random load, for MINUTES=30 (and SEED=), and judge what is left
+	$(PY) -m chaos run $(if $(MINUTES),--minutes $(MINUTES)) $(if $(SEED),--seed $(SEED))
+
+.PHONY: outages
+outages: setup  ## Break one thing at a time, measure how long it takes to go on, and how much memory 10,000 objects need
+	$(PY) -m chaos outages
 
 .PHONY: docs
 docs: setup  ## Generate what is made of code and data: references, pages of the command line, reliability

@@ -34,4 +34,5 @@ def release(kube: Kube, execution: str, job_id: str) -> None:
 
 def condition(execution: Object, kind: str) -> Object:
     """The condition of that type, empty if there is none."""
-    return next((c for c in execution["status"]["conditions"] if c["type"] == kind), {})
+    conditions = execution.get("status", {}).get("conditions", ())
+    return next((c for c in conditions if c["type"] == kind), {})

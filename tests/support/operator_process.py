@@ -10,6 +10,7 @@ import subprocess
 import sys
 import urllib.request
 from pathlib import Path
+from typing import Self
 
 from support.kube import until
 
@@ -33,8 +34,18 @@ class OperatorProcess:
         self._process: subprocess.Popen[bytes] | None = None
         self.port = free_port()
 
-    def start(self) -> OperatorProcess:
+    def start(self) -> Self:
         """Start it and wait until it is ready."""
+        self.spawn()
+        until(self.ready, "the operator is ready", 30, lambda: self.log.read_text()[-2000:])
+        return self
+
+    def command(self) -> list[str]:
+        """What runs it."""
+        return [sys.executable, "-m", "cairn", "operator"]
+
+    def spawn(self) -> None:
+        """Start it, and wait for nothing."""
         self.log.parent.mkdir(parents=True, exist_ok=True)
         environment = os.environ | {
             "KUBECONFIG": str(self._kubeconfig), "CAIRN_HEALTH_PORT": str(self.port),
@@ -42,15 +53,16 @@ class OperatorProcess:
             "DATABASE_URL": "",  # none, unless a test gives one
         } | self._settings  # fmt: skip
         with self.log.open("ab") as out:
-            self._process = subprocess.Popen(
-                [sys.executable, "-m", "cairn", "operator"], env=environment, stderr=out, start_new_session=True
-            )
-        until(self.ready, "the operator is ready", 30, lambda: self.log.read_text()[-2000:])
-        return self
+            self._process = subprocess.Popen(self.command(), env=environment, stderr=out, start_new_session=True)
+
+    @property
+    def running(self) -> bool:
+        """Whether there is a process, be it a stopped one."""
+        return self._process is not None and self._process.poll() is None
 
     def ready(self) -> bool:
         """Whether /readyz says so."""
-        assert self._process is not None and self._process.poll() is None, self.log.read_text()[-4000:]
+        assert self.running, self.log.read_text()[-4000:]
         return self._answers("readyz")
 
     def _answers(self, path: str) -> bool:

@@ -193,7 +193,7 @@ class Keeper:
             with metrics.CHECKPOINT_SECONDS.time():
                 newest = self._newest(seen, view.key.uid)
                 parent = self._parent(view, newest)
-                label = label_of(seen, parent, self._moment(seen, newest))
+                label = label_of(seen, parent, self._moment(seen, view, newest))
                 found = await cut(view, label, self._archive, limit=self._limit)
         except CannotSave as error:
             await self._fail(seen, error.reason, str(error), view)
@@ -206,6 +206,8 @@ class Keeper:
             return None
         if found.taken.state is None:
             return await self._take_large(seen, view, found)
+        if self._outbox.configured:  # before the next one has it as its parent: its delete must leave a trace
+            seen = await self._outbox.guard(seen)
         try:
             await self._ready(seen, view.execution.identity, found, self._outbox.promise)
         except Rejected as error:  # the API server will never take it
@@ -228,12 +230,16 @@ class Keeper:
             return Parent(newest.id, newest.digest)
         return Parent(restored.origin.id, restored.origin.digest) if restored else None
 
-    def _moment(self, seen: CheckpointObject, newest: CheckpointObject | None) -> datetime:
-        """Now, or just after the parent: ids of one execution sort in the order in which they were given."""
-        now = self._clock()
+    def _moment(self, seen: CheckpointObject, view: ExecutionView, newest: CheckpointObject | None) -> datetime:
+        """Now, or just after the parent, or the restore, however the clock has been turned since.
+
+        Ids of one execution sort in the order in which they were given, and what was taken after a restore says so.
+        """
+        now, restored = self._clock(), view.execution.status.restored_from
+        before = [restored.at] if restored is not None and restored.at >= now else []
         if newest is not None and checkpoint_id(now, seen.uid) <= newest.id and newest.taken_at is not None:
-            return max(now, newest.taken_at + timedelta(milliseconds=1))
-        return now
+            before.append(newest.taken_at)
+        return max([now, *(at + timedelta(milliseconds=1) for at in before)])
 
     def _newest(self, seen: CheckpointObject, uid: str) -> CheckpointObject | None:
         found = self._checkpoints.of_execution(seen.namespace, seen.execution, uid).values()

@@ -16,6 +16,7 @@ from cairn.core.checkpoint.serializer import deserialize
 from cairn.core.checkpoint.state import Grave
 from cairn.core.checkpoint.trigger import Trigger
 from cairn.core.checkpointing import pause_checkpoint
+from cairn.core.restore.progress import Mode, Origin, RestoredFrom, restored_to_wire
 from cairn.errors import Conflict, Gone, IdTaken, NotMigrated, Refused, Rejected, StoreUnavailable, Unavailable
 from simulation.build import NOW
 from unit.app.checkpoints.bench import LANE, TENANT, Bench
@@ -529,6 +530,44 @@ async def test_a_delete_with_the_database_away_is_remembered_and_carried_out() -
     assert not [1 for kind, _ in bench.cluster.objects if kind == "ConfigMap"]
 
 
+async def test_the_delete_of_one_that_a_user_made_and_that_has_no_row_yet_leaves_a_trace() -> None:
+    bench = Bench()
+    bench.rows.fail("put", *[DOWN] * 9)
+    await bench.ask("mine")
+    await bench.look()
+    id = bench.body("mine")["status"]["checkpointId"]
+    assert bench.condition("mine", "Stored")[0] == "False"
+    await deleted(bench, "mine")
+    await bench.sweeper.sweep()
+    assert list(bench.rows.buried) == [id]
+
+
+async def test_a_delete_that_is_remembered_while_others_are_carried_out_has_its_turn_at_the_next_sweep(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    bench = Bench()
+    late = Grave("checkpoint_2", TENANT, bench.uid, "d")
+    await bench.outbox.farewells.remember(Grave("checkpoint_1", TENANT, bench.uid, "d"))
+    listing = bench.cluster.list_config_maps
+
+    async def slow(*given: Any) -> Any:
+        found = await listing(*given)
+        await bench.outbox.farewells.remember(late)
+        return found
+
+    monkeypatch.setattr(bench.cluster, "list_config_maps", slow)
+    await bench.sweeper.sweep()
+    monkeypatch.undo()
+    assert set(bench.rows.buried) == {"checkpoint_1"}
+    await bench.sweeper.sweep()
+    assert set(bench.rows.buried) == {"checkpoint_1", "checkpoint_2"}
+    bench.rows.fail("bury", DOWN)
+    await bench.outbox.farewells.remember(late)
+    with pytest.raises(StoreUnavailable):
+        await bench.sweeper.sweep()
+    assert bench.outbox.farewells.any, "what failed is tried again"
+
+
 async def test_a_delete_that_cannot_be_remembered_leaves_a_row_and_hangs_nothing() -> None:
     bench = Bench()
     await bench.taken("c")
@@ -634,6 +673,28 @@ async def test_an_execution_that_is_only_not_seen_yet_is_not_gone() -> None:
     bench.views.forget_execution(bench.uid)
     await bench.look()
     assert bench.cluster.called("delete_checkpoint") == []
+
+
+# --- Clocks ----------------------------------------------------------------------------------------------------------
+
+
+async def test_however_the_clock_is_turned_ids_sort_as_the_chain_goes_and_follow_the_restore() -> None:
+    bench = Bench()
+    await bench.taken("c1")
+    bench.now += timedelta(hours=3)
+    body, source = bench.cluster.executions["sample"], bench.body("c1")["status"]
+    origin = Origin(source["checkpointId"], "c1", source["digest"], "default", "sample", bench.uid)
+    restored = restored_to_wire(RestoredFrom(Mode.REWIND, origin, bench.now, 0))
+    body["status"] = body.get("status", {}) | {"restoredFrom": restored}
+    bench.views.see_execution(bench.cluster.edit("sample"))
+    bench.now -= timedelta(hours=3)
+    await bench.taken("c2", "c3")
+    [first, second, third] = [bench.body(name)["status"] for name in ("c1", "c2", "c3")]
+    assert first["checkpointId"] < second["checkpointId"] < third["checkpointId"]
+    assert second["createdAt"] > restored["at"], "it was taken after the restore"
+    assert [each["parent"]["checkpointId"] for each in (second, third)] == [
+        first["checkpointId"], second["checkpointId"],
+    ]  # fmt: skip
 
 
 # --- Sweeps ----------------------------------------------------------------------------------------------------------
