@@ -48,6 +48,11 @@ class OperatorProcess:
         until(self.ready, "the operator is ready", 30, lambda: self.log.read_text()[-2000:])
         return self
 
+    def check(self) -> None:
+        """Whether it is still the process that was started, and alive."""
+        assert self._process is not None and self._process.poll() is None, self.log.read_text()[-4000:]
+        assert self.alive(), "does not answer /livez"
+
     def ready(self) -> bool:
         """Whether /readyz says so."""
         assert self._process is not None and self._process.poll() is None, self.log.read_text()[-4000:]
