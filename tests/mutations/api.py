@@ -70,11 +70,17 @@ class Api:
         path, text = self._path(kind, name, sub), json.dumps(patch)
         return self._ask("PATCH", path, content=text, form="merge", fieldManager=MANAGER, fieldValidation="Strict")
 
-    def replace_status(self, kind: str, body: Object) -> Object:
-        """PUT the status as it stands in the object, whatever is there now."""
-        meta = {key: value for key, value in body["metadata"].items() if key != "resourceVersion"}
-        path = self._path(kind, meta["name"], "status")
-        return self._ask("PUT", path, content=json.dumps(body | {"metadata": meta}), fieldManager=MANAGER)
+    def replace_status(self, kind: str, name: str, status: Object) -> None:
+        """Put a status in the place of whatever is there."""
+        while True:
+            body = self.get(kind, name) | {"status": status}
+            try:
+                self._ask("PUT", self._path(kind, name, "status"), content=json.dumps(body), fieldManager=MANAGER)
+            except Refused as error:
+                if error.code != 409:  # the operator was faster: once more
+                    raise
+            else:
+                return
 
     def get(self, kind: str, name: str) -> Object:
         """The object as it is."""

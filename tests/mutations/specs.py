@@ -60,7 +60,7 @@ def sequence(lane: Lane, stage: Stage, mutations: Iterable[Mutation], tally: Tal
     name = lane.name("mutated")
     spec = base(stage)
     lane.api.apply(KIND, lane.body(name, spec))
-    _reach(lane, name, stage)
+    reach(lane, name, stage)
     done: list[str] = []
     try:
         for number, mutation in enumerate(mutations):
@@ -74,15 +74,17 @@ def sequence(lane: Lane, stage: Stage, mutations: Iterable[Mutation], tally: Tal
     except Finding as finding:
         raise Finding(f"{stage}: {'; then '.join(done)}: {finding}") from finding
     finally:
-        _remove(lane, name)
+        remove(lane, name)
 
 
-def _remove(lane: Lane, name: str) -> None:
+def remove(lane: Lane, name: str) -> None:
+    """Away with it, if it is there."""
     if not lane.gone(name):
         lane.api.delete(KIND, name)
 
 
-def _reach(lane: Lane, name: str, stage: Stage) -> None:
+def reach(lane: Lane, name: str, stage: Stage) -> None:
+    """Wait until an execution has come as far as it is to be mutated."""
     lane.answered(name)
     wanted = {
         Stage.BEFORE: lambda body: condition_of(body, "Accepted") == "False",
@@ -127,8 +129,8 @@ def _is_refusal(lane: Lane, name: str, before: Object, error: Refused) -> None:
         raise Finding(f"refused with {error.code}: {error}")
     if not str(error).strip():
         raise Finding(f"refused with {error.code} and no word")
-    if error.code == 422 and not any(field.startswith(("spec", "status", "<nil>")) for field in error.fields):
-        raise Finding(f"refused without a field: {error}")
+    if error.code == 422 and not any(field.startswith(("spec", "patch", "<nil>")) for field in error.fields):
+        raise Finding(f"refused without a field: {str(error)[-500:]}")
     if lane.execution(name)["metadata"]["generation"] != before["metadata"]["generation"]:
         raise Finding(f"refused, and changed all the same: {error}")
 
@@ -148,7 +150,7 @@ def _equals_fresh(lane: Lane, name: str, body: Object, stage: Stage) -> None:
         if body and other and (wrong := list(_differences(body, other, stage))):
             raise Finding(f"not as a fresh one: {'; '.join(wrong)}")
     finally:
-        _remove(lane, fresh)
+        remove(lane, fresh)
 
 
 def _settled(lane: Lane, name: str, body: Object) -> Object:
@@ -174,8 +176,8 @@ def _hangs(body: Object) -> bool:
 
 def _differences(body: Object, fresh: Object, stage: Stage) -> Iterator[str]:
     yield from _compare("Accepted", _acceptance(body), _acceptance(fresh))
-    if condition_of(body, "Accepted") != "True":
-        return
+    if condition_of(body, "Accepted") != "True" or "restoreFrom" in body["spec"]:
+        return  # a fresh one would be a fork, and not begun where there is nothing to restore
     yield from _compare("settings of checkpoints", _settings(body), _settings(fresh))
     if all(condition_of(one, "Paused") == "True" for one in (body, fresh)) and stage is Stage.PAUSED:
         yield from _compare("jobs", _records(body), _records(fresh))

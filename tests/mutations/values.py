@@ -31,7 +31,7 @@ PATTERNS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "^[A-Za-z]([": (("Odd", "A", "A:b,c"), ("", "9", "a b")),
 }  # fmt: skip
 
-# Semantics: by the end of a path, what the schema takes and only the operator can judge, or not even that.
+# Semantics: by the whole of a path or its last word, what the schema takes and only the operator can judge, or not even that.
 MEANINGLESS: dict[str, tuple[Any, ...]] = {
     "when": ("no CEL at all", "params.nobody > 1", "jobs['nobody'].outputs == 1", "1 + 1", "jobs.exists(j, true)",
              "jobs['a'].state == 'Completed'", "true", "params.n.all(x, params.n.all(y, true))", "\u0000"),
@@ -39,14 +39,14 @@ MEANINGLESS: dict[str, tuple[Any, ...]] = {
     "criticalJobIds": (["nobody"], ["a"], ["a", "b", "c"]),
     "dependsOn": (["group:nobody"], ["nobody"], ["b", "b"], ["group:g"], ["a", "b"], ["c"]),
     "until": (PAST, FUTURE),
-    "restoreFrom": ({"checkpointName": "nobody"}, {"checkpointId": "checkpoint_1_x"}, {"latestOf": "nobody"},
+    "spec.restoreFrom": ({"checkpointName": "nobody"}, {"checkpointId": "checkpoint_1_x"}, {"latestOf": "nobody"},
                     {"latestOf": "nobody", "namespace": "nowhere", "requestId": "r1"},
                     {"checkpointName": "nobody", "rerun": ["nobody"], "force": True, "planDigest": "x"}),
-    "requests": ([{"id": "q", "type": "Retry", "job": "nobody"}], [{"id": "q", "type": "Skip", "job": "b"}],
+    "spec.requests": ([{"id": "q", "type": "Retry", "job": "nobody"}], [{"id": "q", "type": "Skip", "job": "b"}],
                  [{"id": "q", "type": "Complete", "job": "b", "outputs": {"n": [1e300, -0.0, None]}}],
                  [{"id": "q", "type": "ExtendRetries", "job": "b", "limit": 100}],
                  [{"id": "q", "type": "Retry", "job": "b", "limit": 3, "outputs": None}]),
-    "cancel": ({"requestId": "c1", "reason": "enough"},),
+    "spec.cancel": ({"requestId": "c1", "reason": "enough"},),
     "args": (["$(params.nobody)"], ["$(jobs.nobody.outputs)"], ["$(params.)", "$(", "$$(params.n)", "$(jobs.x)"]),
     "command": (["$(params.n)"], ["\u0000"]),
     "podTemplate": (
@@ -57,7 +57,7 @@ MEANINGLESS: dict[str, tuple[Any, ...]] = {
         {"metadata": {"labels": {"not a label": "x"}}}, {"metadata": {"labels": {"cairn.dev/job": "x"}}},
         {"metadata": {"labels": {"a": "not a value!"}}}, {"spec": {"initContainers": [{"name": "main"}]}},
     ),
-    "params": ({}, {"n": None}, {"n": {"deep": [[[[{}]]]]}}, {"n": 2**63 - 1, "": "", "a b": "\u0000"}, {"n": "x" * 65536}),
+    "spec.params": ({}, {"n": None}, {"n": {"deep": [[[[{}]]]]}}, {"n": 2**63 - 1, "": "", "a b": "\u0000"}, {"n": "x" * 65536}),
     "resources": ({"requests": {"cpu": "-1"}}, {"limits": {"no such": "1"}}, {"requests": {"cpu": "2"}, "limits": {"cpu": "1"}}),
     "valueFrom": ({"nonsense": 1}, {"secretKeyRef": {"name": "nobody", "key": "x"}}),
     "target": ("{}", "zlib:AAAA", "nonsense", "zlib:" + "eJw" * 1000),
@@ -66,7 +66,7 @@ MEANINGLESS: dict[str, tuple[Any, ...]] = {
     "digest": ("0" * 64, "nonsense"),
     "pack": ("nonsense", "zlib:AAAA"),
     "conditions": ([],),
-    "jobs": ([{"id": "nobody", "state": "Running", "attempt": 1}],
+    "status.jobs": ([{"id": "nobody", "state": "Running", "attempt": 1}],
              [{"id": "a", "state": "Running"}, {"id": "a", "state": "Completed"}],
              [{"id": "b", "state": "Completed", "attempt": 7, "result": "f" * 64}],
              [{"id": "", "state": "Failed"}]),
@@ -97,8 +97,7 @@ def values(field: Field) -> list[Value]:
 
 
 def _meaningless(field: Field) -> tuple[Any, ...]:
-    made_for = field.path[0] == "status" or field.path[-1] != "jobs"  # the records of a status, not the jobs of a spec
-    known = MEANINGLESS.get(field.path[-1], ()) if made_for else ()
+    known = MEANINGLESS.get(str(field), MEANINGLESS.get(field.path[-1], ()))
     text = field.schema.get("type") == "string" and not field.schema.keys() & {"pattern", "enum", "format"}
     limits = (field.schema.get("minLength", 0), field.schema.get("maxLength", TEXT_LIMIT))
     return (*known, *(word for word in NASTY if text and limits[0] <= len(word) <= limits[1]))

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from cairn import names
 from cairn.app import metrics
@@ -38,6 +38,7 @@ from cairn.core.checkpointing import awaits_drain
 from cairn.core.manifests import Identity
 from cairn.core.naming import checkpoint_id
 from cairn.core.observed import Refusal
+from cairn.core.times import later
 from cairn.errors import AlreadyExists, ApiError, CannotSave, Conflict, Gone, Rejected, StoreError
 from cairn.ports import Clock, Cluster
 
@@ -222,7 +223,7 @@ class Keeper:
         """Now, or just after the parent: ids of one execution sort in the order in which they were given."""
         now = self._clock()
         if newest is not None and checkpoint_id(now, seen.uid) <= newest.id and newest.taken_at is not None:
-            return max(now, newest.taken_at + timedelta(milliseconds=1))
+            return max(now, later(newest.taken_at, milliseconds=1))
         return now
 
     def _newest(self, seen: CheckpointObject, uid: str) -> CheckpointObject | None:
