@@ -11,7 +11,8 @@ from typing import Any
 
 from cairn import names
 from cairn.errors import Gone, Refused
-from simulation.judge import Judge, Known
+from cairn.ports import Roll
+from simulation.judge import Judge, Known, has_ended
 from simulation.network import Caller, Network
 from simulation.server import (
     CHECKPOINT,
@@ -26,7 +27,7 @@ from simulation.server import (
     merged,
 )
 
-_PATH = re.compile(r"/apis?/.*?v1(?:alpha1)?/namespaces/([^/]+)(?:/([^/]+)(?:/([^/]+)(?:/([^/]+))?)?)?")
+_PATH = re.compile(r"/apis?/(?:[a-z0-9.]+/)?v1(?:alpha1)?(?:/namespaces/([^/]+))?(?:/([^/]+)(?:/([^/]+)(?:/([^/]+))?)?)?")
 _KINDS = {
     names.EXECUTIONS: EXECUTION, "jobs": JOB, "pods": POD, names.CHECKPOINTS: CHECKPOINT, names.RESULTS: RESULT,
     "configmaps": CONFIG_MAP, "leases": "Lease", "events": "Event", "": "Namespace",
@@ -68,9 +69,15 @@ class SimApi:
         kind, _, _ = _parsed(path)
         return await self._call(f"list {kind}", lambda: _selected(self._server.all(kind), query))
 
-    async def list_metadata(self, path: str) -> list[Body]:
+    async def list_uids(self, path: str, **query: str) -> Roll:
         """See `Api`."""
-        return [{"metadata": body["metadata"]} for body in await self.list_all(path)]
+        kind, _, _ = _parsed(path)
+
+        def roll() -> Roll:
+            live = (b for b in self._server.all(kind) if not query.get("fieldSelector") or not _has_ended(kind, b))
+            return Roll(frozenset(b["metadata"]["uid"] for b in live), self._server.version)
+
+        return await self._call(f"list {kind}", roll)
 
     async def stream(self, path: str, seconds: float = 0, /, **query: str) -> AsyncIterator[bytes]:
         """See `Api`: the log of a pod."""
@@ -175,6 +182,13 @@ def _parsed(path: str) -> tuple[str, str, str]:
 def _selected(found: Iterable[Body], query: dict[str, str]) -> list[Body]:
     key, _, value = query.get("labelSelector", "").partition("=")
     return [b for b in found if not key or (b["metadata"].get("labels") or {}).get(key) == value]
+
+
+def _has_ended(kind: str, body: Body) -> bool:
+    """What the field selectors that Cairn uses leave out."""
+    if kind == POD:
+        return has_ended(body)
+    return any(c["type"] == "Complete" and c["status"] == "True" for c in body["status"].get("conditions", ()))
 
 
 def _metadata(body: Body) -> Body:

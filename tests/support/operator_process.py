@@ -60,6 +60,11 @@ class OperatorProcess:
         """Whether there is a process, be it a stopped one."""
         return self._process is not None and self._process.poll() is None
 
+    def check(self) -> None:
+        """Whether it is still the process that was started, and alive."""
+        assert self._process is not None and self._process.poll() is None, self.log.read_text()[-4000:]
+        assert self.alive(), "does not answer /livez"
+
     def ready(self) -> bool:
         """Whether /readyz says so."""
         assert self.running, self.log.read_text()[-4000:]

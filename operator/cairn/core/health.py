@@ -98,6 +98,12 @@ def conditions(status: Status, violations: Sequence[Violation], ignored_edits: S
     return tuple(_carried(status.condition(w.type), w, generation, now) for w in wanted)
 
 
+def unreadable(status: Status, now: datetime) -> tuple[Condition, ...]:
+    """The conditions of a status that says nothing else: it waits for a person."""
+    wanted = _kstatus(status, accepted=False)
+    return tuple(_carried(None, w, status.observed_generation, now) for w in wanted)
+
+
 def _carried(old: Condition | None, wanted: _Wanted, generation: int, now: datetime) -> Condition:
     since = old.last_transition if old and old.status == wanted.status else now
     return Condition(wanted.type, wanted.status, wanted.reason, wanted.message, generation, since)

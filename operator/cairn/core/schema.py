@@ -23,6 +23,7 @@ from pydantic_core import ErrorDetails, PydanticCustomError
 
 from cairn.core.checkpoint.settings import DeletionPolicy, OnError, Profile, Trigger
 from cairn.core.spec import FailurePolicy, OutputsFrom, PauseMode, Replay, RequestType, RunOn, Scheduling
+from cairn.core.times import in_utc
 from cairn.errors import Violation
 
 MAX_DEPTH = 100
@@ -37,6 +38,7 @@ ID_PATTERN = r"^[A-Za-z0-9](?:[A-Za-z0-9_.-]*[A-Za-z0-9])?$"
 def _timestamp(value: Any) -> datetime:
     try:
         at = datetime.fromisoformat(value)
+        at = in_utc(at) if at.tzinfo else at  # without a zone it is refused by its type
         return at.replace(microsecond=at.microsecond // 1000 * 1000)  # as the status keeps it
     except (TypeError, ValueError):
         raise PydanticCustomError("timestamp", "should be a time such as 2026-01-31T18:00:00Z") from None

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from cairn import names
 from cairn.app import metrics
@@ -39,6 +39,7 @@ from cairn.core.checkpointing import awaits_drain
 from cairn.core.manifests import Identity
 from cairn.core.naming import checkpoint_id
 from cairn.core.observed import Refusal
+from cairn.core.times import later
 from cairn.errors import AlreadyExists, ApiError, CannotSave, Conflict, Gone, Rejected, StoreError
 from cairn.ports import Clock, Cluster
 
@@ -239,7 +240,7 @@ class Keeper:
         before = [restored.at] if restored is not None and restored.at >= now else []
         if newest is not None and checkpoint_id(now, seen.uid) <= newest.id and newest.taken_at is not None:
             before.append(newest.taken_at)
-        return max([now, *(at + timedelta(milliseconds=1) for at in before)])
+        return max([now, *(later(at, milliseconds=1) for at in before)])
 
     def _newest(self, seen: CheckpointObject, uid: str) -> CheckpointObject | None:
         found = self._checkpoints.of_execution(seen.namespace, seen.execution, uid).values()

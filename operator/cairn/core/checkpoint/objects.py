@@ -23,12 +23,15 @@ from cairn.core.checkpoint.trigger import Trigger
 from cairn.core.manifests import Identity
 from cairn.core.naming import manual_name
 from cairn.core.times import format_time, parse_time
+from cairn.core.wire import UNREADABLE, broken_part
+from cairn.errors import DamagedPayload
 
 Body = dict[str, Any]
 
 PENDING = "Pending"
 READY = "Ready"
 FAILED = "Failed"
+_SALVAGED = frozenset({"checkpointId", "executionUid", "digest", "state"})  # of a status that is broken
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +92,11 @@ class CheckpointObject:
         return self.phase in (READY, FAILED)
 
     @property
+    def is_broken(self) -> bool:
+        """Whether other hands have made its status unreadable: it stays, since what it held may be there yet."""
+        return self.ready[0] == names.STATUS_UNREADABLE
+
+    @property
     def is_stored(self) -> bool:
         """Whether the database holds it too."""
         return self.stored[0]
@@ -139,12 +147,26 @@ def stored(body: Mapping[str, Any], namespace_uid: str) -> Stored:
 def unchecked(body: Mapping[str, Any], namespace_uid: str) -> Stored:
     """A checkpoint as its object holds it, whatever that is. Raises Unreadable where it is no payload."""
     found = view(body)
+    if found.is_broken:
+        raise DamagedPayload(found.ready[1])
     content = payload.from_text(body["status"].get("state", ""), found.digest)
     return Stored(found.summary(namespace_uid), content)
 
 
 def _told(status: Mapping[str, Any]) -> dict[str, Any]:
-    """What the status tells, as fields of the view."""
+    """What the status tells, as fields of the view; one that other hands have broken tells that it is broken."""
+    try:
+        told = _read(status)
+        if told["phase"] != READY or (told["id"] and told["digest"] and told["taken_at"]):
+            return told
+        why = "status: Ready, but without checkpointId, digest or createdAt"
+    except UNREADABLE:
+        why = broken_part(status, _read)
+    given = {key: status[key] for key in _SALVAGED & status.keys()}
+    return _read(given) | {"phase": FAILED, "ready": (names.STATUS_UNREADABLE, why)}
+
+
+def _read(status: Mapping[str, Any]) -> dict[str, Any]:
     conditions = {c["type"]: c for c in status.get("conditions") or ()}
     ready, stored = conditions.get(names.CONDITION_READY, {}), conditions.get(names.CONDITION_STORED, {})
     retention, parent = status.get("retention") or {}, status.get("parent")
