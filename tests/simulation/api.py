@@ -27,7 +27,8 @@ from simulation.server import (
     merged,
 )
 
-_PATH = re.compile(r"/apis?/(?:[a-z0-9.]+/)?v1(?:alpha1)?(?:/namespaces/([^/]+))?(?:/([^/]+)(?:/([^/]+)(?:/([^/]+))?)?)?")
+_GROUP = r"/apis?/(?:[a-z0-9.]+/)?v1(?:alpha1)?"
+_PATH = re.compile(_GROUP + r"(?:/namespaces/([^/]+))?(?:/([^/]+)(?:/([^/]+)(?:/([^/]+))?)?)?")
 _KINDS = {
     names.EXECUTIONS: EXECUTION, "jobs": JOB, "pods": POD, names.CHECKPOINTS: CHECKPOINT, names.RESULTS: RESULT,
     "configmaps": CONFIG_MAP, "leases": "Lease", "events": "Event", "": "Namespace",

@@ -71,13 +71,20 @@ class Network:
         if fault is not Fault.LOST and not self._is_cut_off(caller):
             there = self._random.uniform(*_LATE) if fault is Fault.LATE else self._latency()
             loop.call_later(there, self._arrive, caller, action, fault, work, answer)
+        outcome = await self._answered(answer)
+        await caller.thawed()
+        if isinstance(outcome, Exception):
+            raise outcome
+        return outcome
+
+    async def _answered(self, answer: asyncio.Future[T]) -> T | Exception:
         try:
             async with asyncio.timeout(TIMEOUT):
                 return await answer
         except TimeoutError:
-            raise self._unavailable("no answer") from None
-        finally:
-            await caller.thawed()
+            return self._unavailable("no answer")
+        except CairnError as error:
+            return error
 
     def _latency(self) -> float:
         return self._random.choice((0.001, 0.002, 0.005, 0.02))

@@ -7,8 +7,10 @@ import random as global_random
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from random import Random
+from unittest import mock
 
 from cairn.adapters.memory import MemoryStore
+from cairn.app import leadership
 from cairn.config import Settings
 from cairn.core.naming import attempt_name
 from simulation import loop
@@ -34,10 +36,12 @@ def play(history: History, *, trace: bool = False) -> Outcome:
     """Play a history to its end."""
     global_random.seed(history.seed)
     story = Story(history, trace=trace)
-    try:
-        loop.run(story.play())
-    except (loop.Stuck, TimeoutError) as error:
-        story.fail(error)
+    stuck = AssertionError("the work of a replica does not stop at the end of its term")
+    with mock.patch.object(leadership, "_abort", lambda: story.fail(stuck)):
+        try:
+            loop.run(story.play())
+        except loop.Stuck as error:
+            story.fail(error)
     return story.outcome
 
 
