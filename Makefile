@@ -50,6 +50,10 @@ demo: setup  ## See a pipeline run, pause and resume on a real cluster
 demo-down: setup  ## Remove what the demo has left running
 	$(PY) -m demo down
 
+.PHONY: simulate
+simulate: setup  ## Play simulated histories, a million unless HISTORIES= says otherwise, and write what they came to
+	$(PY) -m simulation --histories $(or $(HISTORIES),1000000) --write
+
 .PHONY: bench
 bench: setup  ## Measure, beside scripts that do the same without Cairn
 	$(PY) -m bench

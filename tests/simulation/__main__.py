@@ -9,12 +9,15 @@ import sys
 import time
 from collections.abc import Sequence
 
+from simulation import report
 from simulation.history import History
 from simulation.search import Findings, search
 from simulation.story import play, shrink
 from simulation.variants import VARIANTS
+from support.reliability import save
 
 _MILLION = 1_000_000
+_ENOUGH_FOR_A_VARIANT = 100
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -23,10 +26,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     asked = _parser().parse_args(arguments)
     if asked.seed is not None:
         return _show(asked.seed, asked.variant, short=asked.shrink)
+    began = time.monotonic()
     found = _search(asked)
-    if asked.variant:
-        return 0 if found.broken else 1
-    return 1 if found.broken else 0
+    if asked.write:
+        _write(found, time.monotonic() - began)
+    return int(bool(found.broken) != bool(asked.variant))
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -37,8 +41,20 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--processes", type=int, help="how many at once (as many as there are processors)")
     parser.add_argument("--variant", default="", choices=["", *VARIANTS], help="break Cairn in this way first")
     parser.add_argument("--seed", type=int, help="play one history, and tell all that happens in it")
+    parser.add_argument("--write", action="store_true", help="write what it came to into the docs")
     parser.add_argument("--shrink", action="store_true", help="the shortest that breaks the same rule")
     return parser
+
+
+def _write(found: Findings, seconds: float) -> None:
+    caught = {name: Findings() for name in VARIANTS}
+    for name, findings in caught.items():
+        for part in search(range(_ENOUGH_FOR_A_VARIANT), variant=name):
+            findings.add(part)
+            if findings.broken:
+                break
+        print(f"{name}: {findings.broken[0][1][:120] if findings.broken else 'NOT FOUND'}")
+    print(save(report.part(found, caught, f"make simulate HISTORIES={found.histories}", seconds), seconds=seconds))
 
 
 def _show(seed: int, variant: str, *, short: bool) -> int:

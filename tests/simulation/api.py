@@ -99,11 +99,12 @@ class SimApi:
         kind, _, _ = _parsed(path)
         if kind == "Event":
             return {}
+        heard = self._known((body["metadata"].get("labels") or {}).get(names.LABEL_EXECUTION_UID, ""))
 
         def create() -> Body:
             if kind == JOB and self._judge.refuses():
                 raise Refused("exceeded quota", status=403)
-            self._judge.check_create(kind, body)
+            self._judge.check_create(kind, body, heard)
             return self._server.create(body | {"kind": kind})
 
         return await self._write(f"create {kind}", create)

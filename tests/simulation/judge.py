@@ -37,6 +37,7 @@ class Judge:
         self.settled: dict[str, Body] = {}  # phases of checkpoints, ever
         self.deleted: set[str] = set()  # ids of checkpoints that somebody has deleted
         self.statuses: dict[str, list[Records]] = {}  # every version that was stored, by execution UID
+        self._recorded: dict[str, int] = {}  # by name of a Kubernetes Job: since which version its UID is
         self.quota = 0  # how many of the next Kubernetes Jobs are refused
         self._borrowed: dict[str, list[Body]] = {}  # the jobs of forks that name none
         self._needed: dict[str, tuple[str, int]] = {}  # checkpoints that an execution refers to, since which version
@@ -48,18 +49,25 @@ class Judge:
 
     # --- Writes of operators
 
-    def check_create(self, kind: str, body: Body) -> None:
-        """An object is about to be created."""
+    def check_create(self, kind: str, body: Body, heard: int) -> None:
+        """An object is about to be created, by who had heard of its execution up to that version when they sent it."""
         if kind == JOB:
             uid, job, attempt = attempt_of(body)
-            if (held := self._execution(uid)) is not None:
-                rules.check_create(held.get("status", {}), job, attempt)
-            name = body["metadata"]["name"]
-            taken = self._server.find(JOB, name) is not None
-            require(taken or name not in self.created, f"invariant 3: a second Kubernetes Job was made for {name}")
-            self.created.add(name)
+            if (held := self._execution(uid)) is None:
+                return  # it was deleted: what comes late, nothing can fence, and the garbage collector takes it
+            rules.check_create(held.get("status", {}), job, attempt)
+            self._check_name(body["metadata"]["name"], heard, (uid, job, attempt))
         elif kind == CHECKPOINT and (held := self._execution(_uid_of(body))) is not None:
             rules.check_checkpoint(held.get("status", {}), body["metadata"]["name"])
+
+    def _check_name(self, name: str, heard: int, attempt: Attempt) -> None:
+        """Invariant 3, but where somebody else has freed the name before whoever creates could know it was taken."""
+        taken = self._server.find(JOB, name) is not None
+        if name in self.excused_jobs and not taken and heard < self._recorded.get(name, heard + 1):
+            self.excused.add(attempt)
+        else:
+            require(taken or name not in self.created, f"invariant 3: a second Kubernetes Job was made for {name}")
+        self.created.add(name)
 
     def check_replace(self, kind: str, held: Body, body: Body) -> None:
         """An object, or its status, is about to be replaced."""
@@ -170,6 +178,7 @@ class Judge:
                 owners = [owner["uid"] for owner in job["metadata"].get("ownerReferences", ())]
                 mine = owners == [uid] and attempt_of(job) == (uid, record["id"], record.get("attempt"))
                 require(mine, f"{job['metadata']['name']} was taken for an attempt of {record['id']}")
+                self._recorded[job["metadata"]["name"]] = self._server.version + 1
 
     def _check_ended(self, uid: str, old: Body, new: Body) -> None:
         """Deleted is not ended; and what an attempt has handed out is stored before its end is."""

@@ -20,7 +20,7 @@ from typing import Any
 from cairn import names
 from cairn.core.times import format_time, parse_time
 from simulation.judge import Judge, attempt_of, has_ended, owner_of
-from simulation.server import CONFIG_MAP, JOB, POD, RESULT, ApiServer, Body, Event
+from simulation.server import CONFIG_MAP, EXECUTION, JOB, POD, RESULT, ApiServer, Body, Event
 
 NODES = 3
 
@@ -55,6 +55,8 @@ class Kubernetes:
         match event.kind:
             case "Job" if event.deleted:
                 self._soon(lambda: self._collect_pods(event.uid))
+            case "Job" if not self._is_owned(event.body):
+                self._soon(lambda: self._collect_late(name))
             case "Job":
                 self._look_at(JOB, name, self._sync, (0.01, 0.05, 0.3, 1.0))
             case "Pod" if event.deleted:
@@ -226,6 +228,15 @@ class Kubernetes:
             for body in self._server.all(kind):
                 if any(o["uid"] == uid for o in body["metadata"].get("ownerReferences", ())):
                     self._server.remove(kind, body["metadata"]["name"])
+
+    def _is_owned(self, body: Body) -> bool:
+        owners = [o["uid"] for o in body["metadata"].get("ownerReferences", ())]
+        return not owners or any(e["metadata"]["uid"] in owners for e in self._server.all(EXECUTION))
+
+    def _collect_late(self, name: str) -> None:
+        """Created when its owner was gone."""
+        if self._server.find(JOB, name) is not None:
+            self._server.remove(JOB, name)
 
     def _collect_pods(self, uid: str) -> None:
         for pod in [p for p in self._server.all(POD) if owner_of(p) == uid]:
