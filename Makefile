@@ -28,7 +28,7 @@ setup: $(VENV)/.ready  ## Make the virtual environment
 lint: setup  ## Style, types, import layers
 	$(VENV)/bin/ruff check operator tests docs
 	$(VENV)/bin/mypy
-	MYPYPATH=operator:tests $(VENV)/bin/mypy --strict -p cluster -p demo -p bench -p pictures -p support -p chaos
+	MYPYPATH=operator:tests $(VENV)/bin/mypy --strict -p cluster -p demo -p bench -p pictures -p support -p chaos -p simulation
 	$(VENV)/bin/lint-imports --no-cache
 
 .PHONY: test-fast

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import AsyncIterator, Callable, Iterable
-from typing import Any
+from typing import TypeVar
 
 from cairn import names
 from cairn.errors import Gone, Refused
@@ -26,6 +26,8 @@ from simulation.server import (
     copied,
     merged,
 )
+
+T = TypeVar("T")
 
 _GROUP = r"/apis?/(?:[a-z0-9.]+/)?v1(?:alpha1)?"
 _PATH = re.compile(_GROUP + r"(?:/namespaces/([^/]+))?(?:/([^/]+)(?:/([^/]+)(?:/([^/]+))?)?)?")
@@ -159,11 +161,11 @@ class SimApi:
 
     # --- Inside
 
-    async def _write(self, action: str, work: Callable[[], Any]) -> Any:
+    async def _write(self, action: str, work: Callable[[], T]) -> T:
         self._may_write()
         return await self._call(action, work)
 
-    async def _call(self, action: str, work: Callable[[], Any]) -> Any:
+    async def _call(self, action: str, work: Callable[[], T]) -> T:
         return await self._network.call(self._caller, action, work)
 
 

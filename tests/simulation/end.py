@@ -8,7 +8,7 @@ from cairn.core.checkpoint import objects
 from cairn.ports import Query
 from simulation.judge import Judge, attempt_of, has_ended
 from simulation.loop import at_once
-from simulation.rules import ENDED, require
+from simulation.rules import ENDED, last_of, require
 from simulation.server import CHECKPOINT, CONFIG_MAP, EXECUTION, JOB, NAMESPACE, POD, WATCHED, ApiServer, Body
 
 _PHASES = ("Succeeded", "Failed", "Cancelled")
@@ -70,8 +70,8 @@ def _check_execution(server: ApiServer, judge: Judge, execution: Body) -> None:
 def _is_loose(job: Body, status: Body) -> bool:
     """Whether nothing says that there was such an attempt."""
     _, id, attempt = attempt_of(job)
-    record = next((r for r in status.get("jobs", ()) if r["id"] == id), {})
-    return attempt > max(record.get("attempt", 0), record.get("used", 0)) and not job["spec"].get("suspend")
+    record: Body = next((r for r in status.get("jobs", ()) if r["id"] == id), {})
+    return attempt > last_of(record) and not job["spec"].get("suspend")
 
 
 def _check_checkpoint(body: Body, rows: MemoryStore | None) -> None:

@@ -15,7 +15,6 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from random import Random
-from typing import Any
 
 from cairn import names
 from cairn.core.times import format_time, parse_time
@@ -130,8 +129,8 @@ class Kubernetes:
         return kept, False, bool(not live and spec["parallelism"])
 
     def _late(self, held: Body) -> str:
-        begun, limit = held["status"].get("startTime"), held["spec"].get("activeDeadlineSeconds")
-        late = begun and limit and (self._now_at() - parse_time(begun)).total_seconds() >= limit  # type: ignore[operator]
+        begun, limit = parse_time(held["status"].get("startTime")), held["spec"].get("activeDeadlineSeconds")
+        late = begun and limit and (self._server.now() - begun).total_seconds() >= limit
         return "DeadlineExceeded" if late and not held["spec"].get("suspend") else ""
 
     def _make_pod(self, held: Body) -> None:
@@ -243,10 +242,7 @@ class Kubernetes:
             self.delete_pod(pod)
 
     def _now(self) -> str:
-        return format_time(self._now_at())
-
-    def _now_at(self) -> Any:
-        return self._server.now()
+        return format_time(self._server.now())
 
 
 _JOB_NAME = "batch.kubernetes.io/job-name"

@@ -9,7 +9,7 @@ from simulation.faults import ACTIONS
 from simulation.history import DEEDS
 from simulation.search import Findings
 from simulation.variants import VARIANTS
-from support.reliability import Bug, Part, Table
+from support.reliability import Bug, Cell, Part, Table
 
 _MILLION = 1_000_000
 
@@ -73,12 +73,12 @@ def _by_fault(found: Findings) -> Table:
             of_calls[f"a call: {fault}"] += times
         else:
             others[f"{action}: {fault}"] += times
-    rows = [[what, times] for what, times in (*sorted(of_calls.items()), *sorted(others.items()))]
+    rows: list[list[Cell]] = [[what, times] for what, times in (*sorted(of_calls.items()), *sorted(others.items()))]
     return Table(f"Faults, beside {len(set(DEEDS))} kinds of what people do", ("fault", "times"), rows)
 
 
 def _variants(caught: Mapping[str, Findings]) -> Table:
-    rows = []
+    rows: list[list[Cell]] = []
     for name, findings in caught.items():
         rule = findings.broken[0][1].split(":")[0][:60] if findings.broken else "NOT FOUND"
         rows.append([VARIANTS[name].what, findings.histories, rule])

@@ -59,7 +59,7 @@ def _check_number(old: Wire, record: Wire, repaired: bool) -> None:
 
 def last_of(record: Wire) -> int:
     """The highest number that an attempt of the job was ever given."""
-    return max(record.get("attempt", 0), record.get("used", 0))
+    return max(int(record.get("attempt", 0)), int(record.get("used", 0)))
 
 
 def _check_launch(spec: Wire, jobs: Wire, record: Wire, after: Wire, status: Wire) -> None:
@@ -173,13 +173,13 @@ def check_checkpoint(status: Wire, name: str) -> None:
 
 def check_create(status: Wire, job: str, attempt: int) -> None:
     """A Kubernetes Job is created."""
-    record = next((r for r in status.get("jobs", ()) if r["id"] == job), {})
+    record: Wire = next((r for r in status.get("jobs", ()) if r["id"] == job), {})
     require(last_of(record) >= attempt, f"intent before effect: {job} was created before that was recorded")
 
 
 def check_stop(status: Wire, job: str, attempt: int) -> None:
     """A Kubernetes Job is suspended for good."""
-    record = next((r for r in status.get("jobs", ()) if r["id"] == job), {})
+    record: Wire = next((r for r in status.get("jobs", ()) if r["id"] == job), {})
     alive = record.get("state") == "Running" and record["attempt"] == attempt
     require(not alive or "stopping" in record, f"intent before effect: {job} was stopped before that was recorded")
     committed = status.get("restore", {}).get("phase") == "Stopping"

@@ -11,7 +11,7 @@ from unittest import mock
 
 from cairn.adapters.memory import MemoryStore
 from cairn.app import leadership
-from cairn.config import Settings
+from cairn.config import from_environment
 from cairn.core.naming import attempt_name
 from simulation import loop
 from simulation.end import check_end, is_over
@@ -86,7 +86,8 @@ class Story:
         self._database = Network(self._random, self._faults, self._stepped, self.fail, database=True)
         surroundings = Surroundings(
             self.server, self.judge, self.store, self._api, self._database, self._faults, self._random,
-            Settings(resync_seconds=RESYNC, sweep_seconds=SWEEP, object_state_bytes=history.object_bytes),
+            from_environment({"CAIRN_RESYNC_SECONDS": str(RESYNC), "CAIRN_SWEEP_SECONDS": str(SWEEP),
+                              "CAIRN_OBJECT_STATE_BYTES": str(history.object_bytes)}),
             self.clock, history.with_rows, history.elects, self.fail, self._stepped,
         )  # fmt: skip
         self.replicas = [Replica(number, surroundings) for number in range(history.replicas)]

@@ -19,6 +19,8 @@ from cairn.core import pausing
 from cairn.core.actions import Launch, Plan, StopJob, Urgency
 from cairn.core.checkpoint.objects import CheckpointObject
 from cairn.core.checkpoint.state import Stored
+from cairn.core.observed import kube_pod
+from cairn.core.planner import plan
 from cairn.core.status import JobRecord, JobState, PauseState
 
 Patches = list[Any]
@@ -108,7 +110,7 @@ def _missing_job_made_again() -> Patches:
 
 
 def _intent_forgotten_under_a_pause() -> Patches:
-    kept = reconcile.make_plan
+    kept = plan
 
     def forgetful(execution: Any, observed: Any, **given: Any) -> Plan:
         if execution.spec is not None and execution.spec.paused:
@@ -137,7 +139,7 @@ def _status_before_result() -> Patches:
 
 
 def _deleted_is_ended() -> Patches:
-    kept = views.kube_pod
+    kept = kube_pod
 
     def hasty(body: Any) -> Any:
         pod = kept(body)
