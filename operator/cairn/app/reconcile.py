@@ -219,7 +219,7 @@ class Reconciler:
         except AlreadyExists:
             return await self._adopt(view, action)
         except Rejected as error:
-            seen.refused[action.name] = Refusal(names.LAUNCH_REJECTED, str(error), self._clock(), final=True)
+            seen.refused[action.name] = Refusal(names.LAUNCH_REJECTED, error.message, self._clock(), final=True)
             return "rejected"
         except Refused as error:
             seen.refused[action.name] = self._refusal(seen.refused.get(action.name), error)
@@ -238,7 +238,7 @@ class Reconciler:
         waited = (before.retry_at - before.since) * 2 if before and before.since else REFUSED_AGAIN_FIRST
         if error.retry_after is not None:
             waited = max(waited, timedelta(seconds=error.retry_after))
-        return Refusal(names.LAUNCH_REFUSED, str(error), now + min(waited, REFUSED_AGAIN_MOST), since=now)
+        return Refusal(names.LAUNCH_REFUSED, error.message, now + min(waited, REFUSED_AGAIN_MOST), since=now)
 
     async def _create_once(self, manifest: dict[str, Any]) -> bool:
         """Create an object whose name says what is in it: if the name is taken, it is there already (False)."""

@@ -202,6 +202,30 @@ async def test_nothing_that_somebody_keeps_or_says_is_logged(lines: list[dict[st
     assert codes == [0] or A_CRY in json.dumps(pipeline.cluster.events), "the Event tells what the container said"
 
 
+async def test_what_the_api_server_quotes_is_told_to_the_user_and_not_logged(lines: list[dict[str, Any]]) -> None:
+    pipeline = Pipeline()
+    said = f'Job.batch "x" is invalid: spec.template.spec.containers[0].env[0].value: Invalid value: "{A_SECRET}"'
+    pipeline.cluster.fail("create Job", Rejected(said, status=422, logged="422 Invalid"))
+    pipeline.cluster.fail("write_checkpoint_status", Rejected(said, status=422, logged="422 Invalid"))
+    async with pipeline.running():
+        pipeline.submit("x", {"id": "a"})
+        status = await pipeline.finish("x")
+        await pipeline.until(lambda: any(line.get("reason") == "CheckpointFailed" for line in lines))
+    (saved,) = (body for (kind, _), body in pipeline.cluster.objects.items() if kind == "Checkpoint")
+    assert A_SECRET in json.dumps(status["jobs"]) and A_SECRET in json.dumps(saved["status"])
+    assert A_SECRET not in json.dumps(lines)
+    assert "422 Invalid" in json.dumps(lines)
+
+
+async def test_what_is_wrong_in_a_spec_is_told_to_the_user_and_not_logged(lines: list[dict[str, Any]]) -> None:
+    pipeline = Pipeline()
+    async with pipeline.running():
+        pipeline.submit("x", {"id": "a", "dependsOn": [A_SECRET]})
+        await pipeline.until(lambda: any(line.get("reason") == "Invalid" for line in lines))
+        await pipeline.until(lambda: A_SECRET in json.dumps(pipeline.cluster.events))
+    assert A_SECRET not in json.dumps(lines)
+
+
 def test_fields_add_up_and_go() -> None:
     record = logging.LogRecord("x", logging.INFO, "f", 1, "x", (), None)
     record.job = "own"

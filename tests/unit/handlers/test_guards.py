@@ -39,8 +39,9 @@ class Client:
 def client(monkeypatch: pytest.MonkeyPatch) -> Client:
     made = Client()
 
-    async def connect() -> Api:
-        return Api(made)
+    async def connect(*, discreet: bool) -> Api:
+        assert discreet, "others read its log"
+        return Api(made, discreet=discreet)
 
     monkeypatch.setattr(main, "connect", connect)
     return made
