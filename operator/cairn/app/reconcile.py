@@ -50,7 +50,7 @@ from cairn.core.actions import (
 from cairn.core.observed import Refusal
 from cairn.core.planner import plan as make_plan
 from cairn.core.restore import packs
-from cairn.errors import AlreadyExists, ApiError, Conflict, Gone, Refused, Rejected
+from cairn.errors import AlreadyExists, ApiError, Conflict, Gone, NotLeading, Refused, Rejected
 from cairn.ports import Clock, Cluster
 
 logger = logging.getLogger(__name__)
@@ -224,6 +224,8 @@ class Reconciler:
         except Refused as error:
             seen.refused[action.name] = self._refusal(seen.refused.get(action.name), error)
             return "refused"
+        except NotLeading:
+            raise  # nothing was tried
         except ApiError:
             metrics.LAUNCHES.labels("failed").inc()
             raise

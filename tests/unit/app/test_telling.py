@@ -13,7 +13,7 @@ from prometheus_client import REGISTRY
 from cairn.app.logfields import AboutFilter, about
 from cairn.cli.logging import JsonFormatter
 from cairn.core.spans import Span, span_id
-from cairn.errors import Refused, Rejected, Unavailable
+from cairn.errors import NotLeading, Refused, Rejected, Unavailable
 from unit.app.pipeline import Pipeline
 
 A_SECRET, AN_OUTPUT, A_CRY = "env-hunter2", "output-hunter2", "cry-hunter2"
@@ -109,6 +109,15 @@ async def test_a_launch_that_fails_is_counted(grown: Grown, error: Any, outcome:
     async with pipeline.running():
         pipeline.submit("x", {"id": "a"})
         await pipeline.until(lambda: grown("cairn_launches_total", outcome=outcome) == 1)
+
+
+async def test_what_is_left_to_another_replica_is_no_failed_launch(grown: Grown) -> None:
+    pipeline = Pipeline()
+    pipeline.cluster.fail("create Job", NotLeading("not sent"))
+    async with pipeline.running():
+        pipeline.submit("x", {"id": "a"})
+        await pipeline.until(lambda: pipeline.cluster.called("create Job"))
+    assert grown("cairn_launches_total", outcome="failed") == 0
 
 
 async def test_a_job_that_exists_is_adopted_and_a_name_of_somebody_else_is_taken(grown: Grown) -> None:

@@ -21,7 +21,17 @@ from kubernetes.aio import client, config
 
 from cairn.adapters import metrics
 from cairn.adapters.timing import KUBERNETES, calling
-from cairn.errors import AlreadyExists, ApiError, Conflict, Gone, NotConfigured, Refused, Rejected, Unavailable
+from cairn.errors import (
+    AlreadyExists,
+    ApiError,
+    Conflict,
+    Gone,
+    NotConfigured,
+    NotLeading,
+    Refused,
+    Rejected,
+    Unavailable,
+)
 from cairn.ports import Roll
 
 Body = dict[str, Any]
@@ -194,9 +204,13 @@ class Api:
                 except (aiohttp.ClientError, TimeoutError) as error:
                     raise Unavailable(f"{method}: {type(error).__name__}") from error
             code = str(response.status)
+        except NotLeading:
+            code = ""  # there was no request
+            raise
         finally:
-            done = metrics.verb_and_resource(method, path, query, content_type)
-            metrics.note_request(*done, code, time.perf_counter() - began)
+            if code:
+                done = metrics.verb_and_resource(method, path, query, content_type)
+                metrics.note_request(*done, code, time.perf_counter() - began)
         if response.status >= 400:
             raise self._error(method, response, data)
         decoded: Body = json.loads(data)
