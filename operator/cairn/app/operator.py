@@ -37,6 +37,7 @@ class Operator:
     ) -> None:  # fmt: skip
         self._clock = clock
         self._views = Views()
+        self._views.checkpoints.gone = self.checkpoint_gone
         telling = Telling(tracer)
         self._new_work: Callable[[], Work] = lambda: Work(cluster, self._views, clock, settings, rows, telling)
         self._election = election or Alone()
@@ -84,8 +85,7 @@ class Operator:
     def forget_checkpoint(self, body: Mapping[str, Any]) -> None:
         """A Checkpoint was deleted, and let go."""
         self._note_event(names.CHECKPOINTS)
-        if (seen := self._views.checkpoints.get(body["metadata"]["uid"])) is not None:
-            self.checkpoint_gone(seen)
+        self._views.checkpoints.forget(body["metadata"]["uid"])
 
     def forget_job(self, body: Mapping[str, Any]) -> None:
         """A Kubernetes Job was deleted."""
@@ -106,8 +106,7 @@ class Operator:
             self._work.execution_gone(key)
 
     def checkpoint_gone(self, seen: CheckpointObject) -> None:
-        """A Checkpoint is gone."""
-        self._views.checkpoints.forget(seen.uid)
+        """A Checkpoint is gone, and forgotten."""
         if self._work is not None:
             self._work.checkpoint_gone(seen)
 

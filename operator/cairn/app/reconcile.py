@@ -50,7 +50,7 @@ from cairn.core.actions import (
 from cairn.core.observed import PASSING_MOST, Refusal
 from cairn.core.planner import plan as make_plan
 from cairn.core.restore import packs
-from cairn.errors import AlreadyExists, ApiError, Conflict, Gone, Refused, Rejected
+from cairn.errors import AlreadyExists, ApiError, Conflict, Gone, NotLeading, Refused, Rejected
 from cairn.ports import Clock, Cluster
 
 logger = logging.getLogger(__name__)
@@ -218,11 +218,13 @@ class Reconciler:
         except AlreadyExists:
             return await self._adopt(view, action)
         except Rejected as error:
-            seen.refused[action.name] = Refusal(names.LAUNCH_REJECTED, str(error), self._clock(), final=True)
+            seen.refused[action.name] = Refusal(names.LAUNCH_REJECTED, error.message, self._clock(), final=True)
             return "rejected"
         except Refused as error:
             seen.refused[action.name] = self._refusal(seen.refused.get(action.name), error)
             return "refused"
+        except NotLeading:
+            raise  # nothing was tried
         except ApiError:
             metrics.LAUNCHES.labels("failed").inc()
             raise
@@ -237,7 +239,7 @@ class Reconciler:
         waited = (before.retry_at - before.since) * 2 if before and before.since else REFUSED_AGAIN_FIRST
         if error.retry_after is not None:
             waited = max(waited, timedelta(seconds=error.retry_after))
-        return Refusal(names.LAUNCH_REFUSED, str(error), now + min(waited, PASSING_MOST), since=now)
+        return Refusal(names.LAUNCH_REFUSED, error.message, now + min(waited, PASSING_MOST), since=now)
 
     async def _create_once(self, manifest: dict[str, Any]) -> bool:
         """Create an object whose name says what is in it: if the name is taken, it is there already (False)."""

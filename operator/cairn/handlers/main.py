@@ -148,7 +148,7 @@ async def serve(settings: Settings) -> None:
         check_address(address)  # before anything is opened
     tracer = telemetry()
     async with AsyncExitStack() as stack:
-        api = await connect()
+        api = await connect(discreet=True)
         stack.push_async_callback(api.close)
         if tracer is not None:
             stack.push_async_callback(tracer.close)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 
 import pytest
+from prometheus_client import REGISTRY
 
 from cairn.adapters.postgres.pool import OPERATOR, Pool
 from cairn.errors import NotLeading
@@ -71,3 +72,17 @@ async def test_who_lost_the_lease_while_waiting_for_a_connection_does_not_use_it
         async with pool.connection():
             pytest.fail("it was used")
     assert inner.out == 0
+
+
+async def test_who_may_not_use_it_calls_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    pool = pool_over(Handing(), monkeypatch)
+
+    def may_use() -> None:
+        raise NotLeading("not sent")
+
+    monkeypatch.setattr(pool, "_may_use", may_use)
+    before = REGISTRY.get_sample_value("cairn_database_calls_total")
+    with pytest.raises(NotLeading):
+        async with pool.connection():
+            pytest.fail("it was used")
+    assert REGISTRY.get_sample_value("cairn_database_calls_total") == before

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 import sys
 from collections.abc import AsyncIterator, Callable
@@ -14,6 +15,7 @@ import pytest
 from cairn.adapters.clock import system_clock
 from cairn.adapters.memory import MemoryLeases
 from cairn.app.leadership import Alone, Leadership
+from cairn.cli.logging import JsonFormatter
 from cairn.core.leading import Lease, Standing, Terms
 from cairn.errors import Gone, NotLeading, Unavailable
 
@@ -230,6 +232,18 @@ async def test_who_leads_is_logged_once(leases: MemoryLeases, caplog: pytest.Log
     assert told == [
         "other leads now", "this replica leads now", "this replica leads no longer", "the Lease was given back",
     ]  # fmt: skip
+
+
+async def test_how_often_the_leader_has_changed_is_logged(
+    leases: MemoryLeases, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    await leases.create(Lease("", 8, transitions=6))
+    one = Replica(leases, "one")
+    async with one.running():
+        await until(lambda: one.working)
+    (line,) = (json.loads(JsonFormatter().format(r)) for r in caplog.records if r.message == "this replica leads now")
+    assert (line["leader"], line["transitions"]) == ("one", 7)
 
 
 async def test_what_is_in_the_way_is_logged_once_while_it_stays_the_same(

@@ -14,6 +14,7 @@ from cairn.app import operator
 from cairn.app.executions import Key
 from cairn.app.operator import Operator
 from cairn.app.reconcile import Reconciler
+from cairn.app.work import Work
 from cairn.config import Settings
 
 META = {"namespace": "ns", "name": "x", "uid": "u", "resourceVersion": "1", "generation": 1}
@@ -88,6 +89,32 @@ async def test_a_standby_sees_everything_and_does_nothing_until_it_leads(monkeyp
         await turns.lose()
         running.cancel()
         await asyncio.wait({running})
+
+
+async def test_a_checkpoint_that_is_gone_is_told_once_whoever_found_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever writes to one that is gone may know it before the watch tells."""
+    heard: list[str] = []
+    monkeypatch.setattr(Work, "checkpoint_gone", lambda self, seen: heard.append(seen.name))
+    monkeypatch.setattr(Work, "consider", lambda self, seen: None)
+    turns = Turns()
+    made = Operator(None, system_clock, Settings(), election=turns)  # type: ignore[arg-type]
+    running = asyncio.create_task(made.run())
+    await until(lambda: hasattr(turns, "_work"))
+    made.begin()
+    turns.win()
+    await until(lambda: made._work)
+    meta = META | {"name": "c", "creationTimestamp": "2026-01-31T08:00:00Z"}
+    body = {"metadata": meta, "spec": {"executionRef": {"name": "x"}}}
+    made.see_checkpoint(body)
+    made._views.checkpoints.forget("u")
+    made.forget_checkpoint(body)
+    assert heard == ["c"]
+    await turns.lose()
+    made.see_checkpoint(body)
+    made.forget_checkpoint(body)
+    assert heard == ["c"], "a standby only forgets"
+    running.cancel()
+    await asyncio.wait({running})
 
 
 async def test_no_term_begins_once_a_stop_was_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -164,7 +164,7 @@ class Keeper:
         except AlreadyExists:
             made = await self._cluster.get_checkpoint(identity.namespace, name)
         except ApiError as error:
-            refused[name] = Refusal(names.LAUNCH_REFUSED, str(error), self._clock())
+            refused[name] = Refusal(names.LAUNCH_REFUSED, error.message, self._clock())
             raise
         refused.pop(name, None)
         self._checkpoints.see(made)
@@ -212,7 +212,7 @@ class Keeper:
         try:
             await self._ready(seen, view.execution.identity, found, self._outbox.promise)
         except Rejected as error:  # the API server will never take it
-            await self._fail(seen, names.SERIALIZATION_FAILED, str(error), view)
+            await self._fail(seen, names.SERIALIZATION_FAILED, error.message, view, logged=str(error))
         return None
 
     async def _await_import(self, seen: CheckpointObject) -> float | None:
@@ -317,16 +317,18 @@ class Keeper:
         return _AGAIN
 
     async def _fail(self, seen: CheckpointObject, reason: str, message: str,
-                    view: ExecutionView | None = None) -> None:  # fmt: skip
+                    view: ExecutionView | None = None, *, logged: str = "") -> None:  # fmt: skip
+        """Say so in its status and in an Event; `logged` stands in for a message that quotes what others wrote."""
         uid = view.key.uid if view else seen.execution_uid
         status = objects.failed_status(
             reason, message, generation=seen.generation, execution_uid=uid, now=self._clock(), id=seen.id
         )  # fmt: skip
-        logger.error("checkpoint %s/%s failed: %s: %s", seen.namespace, seen.name, reason, message)
+        logger.error("checkpoint %s/%s failed: %s: %s", seen.namespace, seen.name, reason, logged or message)
         written = await self._write(seen, status)
         metrics.CHECKPOINTS.labels(seen.trigger.value, "failed").inc()
         identity = view.execution.identity if view else seen.identity
-        self._events.write(identity, [Note("CheckpointFailed", f"checkpoint {seen.name}: {reason}: {message}", True)])
+        text = f"checkpoint {seen.name}: {reason}: "
+        self._events.write(identity, [Note("CheckpointFailed", text + message, True, text + (logged or message))])
         self._settled(written)
 
     async def _write(self, seen: CheckpointObject, status: objects.Body) -> CheckpointObject:
