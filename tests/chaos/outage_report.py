@@ -54,7 +54,7 @@ def part(measured: Measured, found: Found) -> Part:
     findings = [*measured.findings, *found.findings]
     doubled = sum(each.startswith("doubled") for each in findings)
     return Part(
-        name="outages", title="Outages", command="make outages", text=_TEXT,
+        name="outages", title="Outages", command=f"make outages TIMES={measured.times}", text=_TEXT,
         tables=(percentiles("Recovery", samples), _memory(found)), bugs=_BUGS, not_covered=_NOT_COVERED,
         losses=len(findings) - doubled, duplicates=doubled,
     )  # fmt: skip

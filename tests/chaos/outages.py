@@ -34,6 +34,7 @@ _LIST = [
 class Measured:
     """Seconds until it went on, by fault; and what was wrong in the end."""
 
+    times: int
     recoveries: dict[str, list[float]] = field(default_factory=dict)
     node_lost: list[float] = field(default_factory=list)
     findings: list[str] = field(default_factory=list)
@@ -48,7 +49,7 @@ def run(times: int = TIMES) -> Measured:
         end.callback(stop, there)
         with_kinds(there)
         rig = end.enter_context(Rig(there, CAIRN_SWEEP_SECONDS="20"))
-        found, names = Measured(), _names()
+        found, names = Measured(times), _names()
         for fault, seconds in _LIST:
             told = f"{fault}, {seconds:g} s"
             repeats = times if seconds < _LONG else 1

@@ -84,8 +84,9 @@ class Rig:
         self.operators = [self._operator(number) for number in range(self._count)]
         for each in self.operators:
             self._end.callback(each.stop)
-            each.start()
+            each.spawn()
             self.wanted.add(each)
+        until(lambda: all(each.ready() for each in self.operators), "the operators are ready")
         if self.operators:
             until(self.leader, "one leads")
 
