@@ -183,6 +183,7 @@ async def _open_pool(address: Address | None, leadership: Leadership | None) -> 
 async def _serve(settings: Settings, operator: Operator) -> None:
     ready, halt = asyncio.Event(), asyncio.Event()
     async with serve_health(settings, operator, ready):
+        pulse = asyncio.create_task(operator.beat())  # also while there is nothing to work with yet
         work = asyncio.create_task(_work(settings, operator, ready))
         watch = asyncio.create_task(_watch(settings, operator, ready, halt))
         stopped = asyncio.create_task(_told_to_stop(ready))
@@ -196,6 +197,7 @@ async def _serve(settings: Settings, operator: Operator) -> None:
         await asyncio.gather(work, stopped, return_exceptions=True)
         halt.set()
         await asyncio.gather(watch, return_exceptions=True)
+        pulse.cancel()
         for task in done:
             task.result()
 

@@ -5,14 +5,18 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+import aiohttp
 import kopf
 import pytest
 
 from cairn import names
+from cairn.adapters.clock import system_clock
+from cairn.adapters.kube.cluster import KubeCluster
 from cairn.app.operator import Operator
 from cairn.config import Settings
 from cairn.errors import Gone, Unavailable
 from cairn.handlers import main
+from support.operator_process import free_port
 
 KINDS = [names.EXECUTIONS, names.CHECKPOINTS, names.RESULTS]
 
@@ -72,3 +76,27 @@ async def test_it_can_be_told_to_stop_meanwhile(monkeypatch: pytest.MonkeyPatch,
     halt.set()
     await watched(monkeypatch, Young([["apps"]] * 9, []), halt)
     assert began == []
+
+
+async def test_it_is_alive_meanwhile_whether_or_not_there_is_an_election(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else a kubelet would start it again and again, later each time, while it waits for an API server."""
+    never = asyncio.Event()
+    monkeypatch.setattr(main, "_watch", lambda *_: never.wait())
+    settings = Settings(health_port=free_port(), leader_election=True)
+    api: Any = None
+    operator = Operator(KubeCluster(api), system_clock, settings)
+    serving = asyncio.create_task(main._serve(settings, operator))
+    async with aiohttp.ClientSession() as asking, asyncio.timeout(10):
+        while await status(asking, settings, "livez") != 200:
+            await asyncio.sleep(0.01)
+        assert await status(asking, settings, "readyz") == 503
+    serving.cancel()
+    await asyncio.gather(serving, return_exceptions=True)
+
+
+async def status(asking: aiohttp.ClientSession, settings: Settings, page: str) -> int:
+    try:
+        async with asking.get(f"http://127.0.0.1:{settings.health_port}/{page}") as answer:
+            return answer.status
+    except aiohttp.ClientError:
+        return 0
