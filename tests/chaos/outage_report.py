@@ -9,6 +9,9 @@ from support.reliability import Bug, Cell, Part, Table, percentiles
 _CORE = "tests/unit/core"
 _TURNED = "A clock that had been ahead and was turned back"
 _BUGS = (
+    Bug("With leader election, an operator that waited for an API server at its start was not alive for its kubelet, "
+        "which would have started it again and again, later each time.",
+        "tests/unit/handlers/test_beginning.py::test_it_is_alive_meanwhile_whether_or_not_there_is_an_election"),
     Bug(f"{_TURNED} let a retry wait for as long as it had been ahead.",
         f"{_CORE}/test_launching.py::test_a_retry_waits_its_backoff_anew_once_the_clock_was_turned_back"),
     Bug(f"{_TURNED} suspended time-based checkpoints for as long.",
