@@ -64,7 +64,7 @@ chaos: setup  ## Break everything at random under a random load, for MINUTES=30 
 
 .PHONY: outages
 outages: setup  ## Break one thing at a time, measure how long it takes to go on, and how much memory 10,000 objects need
-	$(PY) -m chaos outages
+	$(PY) -m chaos outages $(if $(TIMES),--times $(TIMES))
 
 .PHONY: docs
 docs: setup  ## Generate what is made of code and data: references, pages of the command line, reliability

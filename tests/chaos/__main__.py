@@ -7,7 +7,7 @@ import signal
 import sys
 import time
 
-from chaos import report, run
+from chaos import memory, outage_report, outages, report, run
 from support import reliability
 
 
@@ -18,6 +18,20 @@ def _chaos(arguments: argparse.Namespace) -> int:
     if arguments.save:
         print(reliability.save(report.part(story), seconds=time.monotonic() - began))
     return 1 if story.findings else 0
+
+
+def _outages(arguments: argparse.Namespace) -> int:
+    began = time.monotonic()
+    measured = outages.run(arguments.times)
+    found = memory.run()
+    made = outage_report.part(measured, found)
+    for table in made.tables:
+        print(table.title, *("  ".join(map(str, row)) for row in table.rows), sep="\n  ")
+    if arguments.save:
+        print(reliability.save(made, seconds=time.monotonic() - began))
+    findings = [*measured.findings, *found.findings]
+    print("Findings:", *(findings or ["none"]), sep="\n  ")
+    return 1 if findings else 0
 
 
 def _interrupt(*_: object) -> None:
@@ -33,6 +47,10 @@ def main() -> int:
     chaos.add_argument("--seed", type=int, default=int(time.time()) % 100_000)
     chaos.add_argument("--no-save", dest="save", action="store_false", help="write nothing beside the docs")
     chaos.set_defaults(run=_chaos)
+    single = commands.add_parser("outages", help="one at a time, and 10,000 objects")
+    single.add_argument("--times", type=int, default=outages.TIMES, help="how often each")
+    single.add_argument("--no-save", dest="save", action="store_false", help="write nothing beside the docs")
+    single.set_defaults(run=_outages)
     signal.signal(signal.SIGTERM, _interrupt)
     arguments = parser.parse_args()
     try:

@@ -84,9 +84,11 @@ class Rig:
         self.operators = [self._operator(number) for number in range(self._count)]
         for each in self.operators:
             self._end.callback(each.stop)
-            each.start()
+            each.spawn()
             self.wanted.add(each)
-        until(self.leader, "one leads")
+        until(lambda: all(each.ready() for each in self.operators), "the operators are ready")
+        if self.operators:
+            until(self.leader, "one leads")
 
     def new_api(self) -> Api:
         """Another way to ask the API server; it ends with the rig."""
@@ -109,6 +111,11 @@ class Rig:
             if each.running and each not in self.stopped and _leads(each):
                 return each
         return None
+
+    def restart_controllers(self) -> None:
+        """As they do that have lost their Lease; those here have none, and would wait for up to a minute instead."""
+        for part in ("kube-controller-manager", "kube-scheduler", "kwok"):
+            self.cluster.restart(part, kill=True)
 
     def tend(self) -> None:
         """Start again what has ended by itself, as a kubelet would."""

@@ -62,17 +62,26 @@ def attempts(rig: Rig, name: str) -> set[int]:
     return {record["attempt"] for record in rig.kube.get("dagx", name)["status"]["jobs"]}
 
 
-@pytest.mark.parametrize(
-    ("fault", "seconds"), [("API server away", AWAY), ("etcd away", 0.0), ("all operators killed", 0.0)]
-)
+@pytest.mark.parametrize(("fault", "seconds"), [("API server away", AWAY), ("etcd away", 0.0)])
 def test_in_the_middle_of_a_run(rig: Rig, fault: str, seconds: float) -> None:
     name = fault.lower().replace(" ", "-")
     rig.kube.run(name, *layered(5, 3), checkpoint=EACH)
     until(lambda: rig.kube.jobs(name, "l1-0"), "it is in the middle")
     with during(named(rig, fault)):
         time.sleep(seconds)  # this long it is away: nothing is waited for
+    if seconds:
+        rig.restart_controllers()
     assert_done(rig, name)
     assert attempts(rig, name) == {1}
+
+
+def test_operators_that_start_before_the_api_server_does_serve_what_it_serves(rig: Rig) -> None:
+    rig.kube.run("young", *layered(3, 2), checkpoint=EACH)
+    with during(named(rig, "API server away")), during(named(rig, "all operators killed")):
+        pass
+    rig.restart_controllers()
+    assert_done(rig, "young")
+    assert attempts(rig, "young") == {1}
 
 
 def test_postgres_away_for_the_length_of_a_run(rig: Rig) -> None:

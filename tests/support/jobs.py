@@ -18,7 +18,7 @@ def job(name: str, *after: str, fake: Object | None = None, **more: Any) -> Obje
 
 def lasting(name: str, *after: str, duration: str, **more: Any) -> Object:
     """A job whose pod runs for a time, such as `150ms`."""
-    return job(name, *after, fake={"duration": duration}, **more)
+    return job(name, *after, fake={"duration": duration} | more.pop("fake", {}), **more)
 
 
 def hanging(name: str, *after: str, **more: Any) -> Object:

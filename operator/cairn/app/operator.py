@@ -144,7 +144,6 @@ class Operator:
     async def run(self) -> None:
         """Work whenever this replica leads, until cancelled."""
         async with asyncio.TaskGroup() as group:
-            group.create_task(self._heartbeat())
             group.create_task(self._roll_call.run())
             group.create_task(self._election.run(self._serve_term))
 
@@ -183,7 +182,8 @@ class Operator:
         """How many checkpoints wait for their row; 0 where there is no database, and on a standby."""
         return self._work.backlog() if self._work else 0
 
-    async def _heartbeat(self) -> None:
+    async def beat(self) -> None:
+        """Show that the loop turns, from the very start, until cancelled."""
         while True:
             self._beat = asyncio.get_running_loop().time()
             await asyncio.sleep(5)

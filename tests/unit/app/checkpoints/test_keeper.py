@@ -533,6 +533,7 @@ async def test_a_delete_with_the_database_away_is_remembered_and_carried_out() -
 async def test_the_delete_of_one_that_a_user_made_and_that_has_no_row_yet_leaves_a_trace() -> None:
     bench = Bench()
     bench.rows.fail("put", *[DOWN] * 9)
+    await bench.taken("first")  # from now on the database is known to be away, and nothing is tried
     await bench.ask("mine")
     await bench.look()
     id = bench.body("mine")["status"]["checkpointId"]
@@ -540,6 +541,7 @@ async def test_the_delete_of_one_that_a_user_made_and_that_has_no_row_yet_leaves
     await deleted(bench, "mine")
     await bench.sweeper.sweep()
     assert list(bench.rows.buried) == [id]
+    assert bench.rows.calls.count("put") == 1
 
 
 async def test_a_delete_that_is_remembered_while_others_are_carried_out_has_its_turn_at_the_next_sweep(
