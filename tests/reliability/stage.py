@@ -11,12 +11,13 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from psycopg import AsyncConnection, sql
+from psycopg import AsyncConnection
 
 from cluster import Cluster
 from reliability.tenant import Tenant
+from support.nursery import Nursery
 from support.operator_process import OperatorProcess
-from support.postgres import PostgresServer, name_of
+from support.postgres import PostgresServer
 from support.proxies.api import ApiProxy, Upstream
 from support.proxies.postgres import PostgresProxy
 
@@ -26,39 +27,42 @@ _serial = itertools.count()
 
 @dataclass
 class Theatre:
-    """What all stages share: the cluster, and a database server."""
+    """What all stages share: the cluster, a database server with databases to lend, and who starts operators."""
 
     upstream: Upstream
     postgres: PostgresServer
+    nursery: Nursery
     folder: Path  # of logs
-    _pattern: str  # the address of a database that others are copies of
+    _free: list[str] = field(default_factory=list)  # addresses of databases that nobody uses now
 
     @classmethod
     @asynccontextmanager
     async def open(cls, there: Cluster, folder: Path) -> AsyncIterator[Theatre]:
         """Open it for a while, with a database server of its own."""
-        server = PostgresServer().start()
-        upstream = Upstream(there.kubeconfig)
+        server, nursery, upstream = PostgresServer().start(), Nursery(), Upstream(there.kubeconfig)
         try:
-            yield cls(upstream, server, folder, server.migrated())
+            yield cls(upstream, server, nursery, folder)
         finally:
+            nursery.close()
             await upstream.close()
             server.remove()
 
-    async def database(self, name: str) -> str:
-        """A database with the tables of Cairn; its address."""
-        url, pattern = self._pattern, name_of(self._pattern)
-        admin = await AsyncConnection.connect(self.postgres.url(), autocommit=True)
-        async with admin:
-            words = (sql.Identifier(name), sql.Identifier(pattern), sql.Identifier(pattern))
-            await admin.execute(sql.SQL("CREATE DATABASE {} TEMPLATE {} OWNER {}").format(*words))
-        return url.replace(f"dbname={pattern}", f"dbname={name}")
+    @asynccontextmanager
+    async def database(self) -> AsyncIterator[str]:
+        """An empty database with the tables of Cairn; its address."""
+        url = self._free.pop() if self._free else await asyncio.to_thread(self.postgres.migrated)
+        try:
+            yield url
+        finally:
+            await self._empty(url)
+            self._free.append(url)
 
-    async def drop(self, name: str) -> None:
-        """Remove a database."""
-        admin = await AsyncConnection.connect(self.postgres.url(), autocommit=True)
-        async with admin:
-            await admin.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+    async def _empty(self, url: str) -> None:
+        async with await AsyncConnection.connect(url, autocommit=True) as connection:
+            await connection.execute("SET ROLE cairn_owner")
+            await connection.execute(
+                "TRUNCATE workflow_checkpoints, workflow_results, workflow_checkpoint_graves CASCADE"
+            )  # fmt: skip
 
 
 @dataclass
@@ -99,20 +103,20 @@ class Stage:
 async def staged(theatre: Theatre, name: str, **settings: str) -> AsyncIterator[Stage]:
     """Set a stage, with an operator that is not started yet, and clear it away again."""
     called = f"{name}-{os.getpid()}-{next(_serial)}"
-    user = await Tenant(theatre.upstream, called).create()
-    url = await theatre.database(called)
     folder = theatre.folder / called
-    api = await ApiProxy(theatre.upstream, folder).start()
-    database = await PostgresProxy(url).start()
-    mine = {"DATABASE_URL": database.url, "CAIRN_HOME_NAMESPACE": called}
-    operator = OperatorProcess(api.kubeconfig, folder / "operator.log", called, **SETTINGS | mine | settings)
-    try:
-        yield Stage(user, url, api, database, operator)
-        shutil.rmtree(folder)
-    finally:
-        with suppress(AssertionError):  # it was never started
-            operator.kill()
-        await api.stop()
-        await database.stop()
-        await theatre.drop(called)
-        await user.remove()
+    async with theatre.database() as url:
+        user = await Tenant(theatre.upstream, called).create()
+        api = await ApiProxy(theatre.upstream, folder).start()
+        database = await PostgresProxy(url).start()
+        mine = {"DATABASE_URL": database.url, "CAIRN_HOME_NAMESPACE": called}
+        given = SETTINGS | mine | settings
+        operator = OperatorProcess(api.kubeconfig, folder / "operator.log", called, theatre.nursery, **given)
+        try:
+            yield Stage(user, url, api, database, operator)
+            shutil.rmtree(folder)
+        finally:
+            with suppress(AssertionError):  # it was never started
+                operator.kill()
+            await api.stop()
+            await database.stop()
+            await user.remove()
