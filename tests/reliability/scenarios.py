@@ -104,6 +104,11 @@ async def retention(user: Tenant) -> None:
     await user.run("work", job("a", **ROWS), job("b", "a"), job("c", "b"), checkpoint={"retentionCount": 1})
     await user.condition("work", "Succeeded")
 
+    async def last() -> bool:
+        return [c["spec"]["metadata"].get("levels") for c in await user.list("checkpoints")] == ["2"]
+
+    await user.until(last, "the last one is kept")
+
 
 async def rewind(user: Tenant) -> None:
     """Back to where the first job had completed, and on from there."""

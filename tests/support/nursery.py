@@ -16,7 +16,6 @@ import threading
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
 
 class Fork:
@@ -53,7 +52,7 @@ class Nursery:
 
     def __init__(self) -> None:
         environment = os.environ | {"KUBECONFIG": "kubeconfig"}
-        command = [sys.executable, "-m", "support.nursery"]
+        command = [sys.executable, "-m", "support.nursling"]
         self._process = subprocess.Popen(
             command, env=environment, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE
         )  # fmt: skip
@@ -71,35 +70,3 @@ class Nursery:
     def close(self) -> None:
         """Start no more."""
         self._process.communicate()
-
-
-def _be(order: Mapping[str, Any]) -> None:
-    """Become an operator."""
-    from cairn.cli.main import app
-
-    os.setsid()
-    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-    os.chdir(order["folder"])
-    os.environ.update(order["environment"])
-    log = os.open(order["log"], os.O_WRONLY | os.O_APPEND | os.O_CREAT)
-    for stream in (1, 2):
-        os.dup2(log, stream)
-    app(["operator"], prog_name="cairn")
-
-
-def _serve() -> None:
-    import cairn.cli.operator  # noqa: F401 - so that it is there when they are forked
-    import kubernetes.config  # noqa: F401
-
-    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody here waits for them
-    for line in sys.stdin:
-        if (pid := os.fork()) == 0:
-            try:
-                _be(json.loads(line))
-            finally:
-                os._exit(1)
-        print(pid, flush=True)
-
-
-if __name__ == "__main__":
-    _serve()

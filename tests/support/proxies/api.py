@@ -1,4 +1,4 @@
-"""A proxy before an API server, for one operator: each request passes a `Meddler`, who may answer it, change it, cut it.
+"""A proxy before an API server, for one operator: each request passes a `Meddler`, who may answer, change or cut it.
 
 Towards the operator it speaks plain HTTP on 127.0.0.1; towards the API server it is whom the kubeconfig names.
 """
