@@ -1,7 +1,8 @@
 """How things stand when nothing happens any more, in a form that is the same for every undisturbed run.
 
 Names that contain random or hashed parts, times and ids are left out; what they refer to is followed instead: a row
-counts as that of its checkpoint only if id and digest are the object's. What is there twice counts twice.
+counts as that of its checkpoint only if id and digest are the object's. What is there twice counts twice. How far an
+execution had come when a checkpoint was taken is left out too: after a crash it is a cut of a later moment.
 """
 
 from __future__ import annotations
@@ -40,12 +41,12 @@ class Ends:
 async def gather(user: Tenant, url: str) -> Ends:
     """Read it all."""
     kinds = ("dagexecutions", "jobs", "pods", "checkpoints", "jobresults", "configmaps")
-    lists = await asyncio.gather(*(user.list(kind) for kind in kinds))
+    executions, jobs, pods, checkpoints, results, maps = await asyncio.gather(*(user.list(kind) for kind in kinds))
     async with await psycopg.AsyncConnection[dict[str, Any]].connect(url, row_factory=dict_row) as connection:
         await connection.execute("SET ROLE cairn_operator")
         rows = await (await connection.execute("SELECT id, digest FROM workflow_checkpoints")).fetchall()
         graves = await (await connection.execute("SELECT id FROM workflow_checkpoint_graves")).fetchall()
-    return Ends(*lists, rows, len(graves))
+    return Ends(executions, jobs, pods, checkpoints, results, maps, rows, len(graves))
 
 
 async def settled(user: Tenant, url: str) -> Ends:
@@ -90,7 +91,7 @@ def facts(ends: Ends) -> Facts:
     digests = {r["id"]: r["digest"] for r in ends.rows}
     for checkpoint in ends.checkpoints:
         status = checkpoint["status"]
-        found[f"checkpoint {_cause(checkpoint)} {status['phase']} {status['executionStatus']}"] += 1
+        found[f"checkpoint {_cause(checkpoint)} {status['phase']}"] += 1
         if digests.get(status["checkpointId"]) == status["digest"]:
             found[f"row of {_cause(checkpoint)}"] += 1
     found["grave"] += ends.graves

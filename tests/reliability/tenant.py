@@ -130,7 +130,7 @@ class Tenant:
 
         async def found() -> Object | None:
             records = (await self.get("dagexecutions", execution)).get("status", {}).get("jobs", ())
-            record = next((r for r in records if r["id"] == job), {})
+            record: Object = next((r for r in records if r["id"] == job), {})
             fits = all(record.get(k) == v or (v is ... and k in record) for k, v in wanted.items())
             return record if fits else None
 
