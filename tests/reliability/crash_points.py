@@ -136,7 +136,9 @@ def by_scenario(verdicts: Sequence[Verdict]) -> Table:
     names = dict.fromkeys(v.played.scenario for v in verdicts)
     points = {n: len({v.played.moment.point for v in verdicts if v.played.scenario == n and v.played.moment})
               for n in names}  # fmt: skip
-    rows: list[tuple[Cell, ...]] = [(n, points[n], *told(v for v in verdicts if v.played.scenario == n)) for n in names]  # fmt: skip
+    rows: list[tuple[Cell, ...]] = [
+        (n, points[n], *told(v for v in verdicts if v.played.scenario == n)) for n in names
+    ]
     total: tuple[Cell, ...] = ("all", "", *told(verdicts))
     return Table("By scenario", ("scenario", "points", *COLUMNS), [*rows, total])
 
@@ -183,8 +185,8 @@ def part_of(verdicts: Sequence[Verdict]) -> Part:
 BUGS: tuple[Bug, ...] = ()
 NOT_COVERED = (
     "Two deaths in one run, and a death of two replicas at once: the simulation does both.",
-    "Of the writes of Events, the first and the last of each scenario are points; how many Events there are in the end is"
-    " not compared, since they are told at best once.",
+    "Of the writes of Events, the first and the last of each scenario are tried; how many Events there are in the end"
+    " is not compared, since they are told at best once.",
     "Writes of the Lease: these operators run without leader election.",
     "Pods run on fake nodes, so no container is ever really killed; `make chaos` and tests/e2e have real ones.",
 )

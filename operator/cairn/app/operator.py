@@ -12,11 +12,15 @@ from typing import Any
 from cairn import names
 from cairn.app import metrics
 from cairn.app.census import Census
+from cairn.app.executions import Key
 from cairn.app.leadership import Alone, Election
+from cairn.app.rollcall import RollCall
 from cairn.app.telling import Telling
 from cairn.app.views import Views
 from cairn.app.work import Work
 from cairn.config import Settings
+from cairn.core.checkpoint.objects import CheckpointObject
+from cairn.core.observed import KubeJob, KubePod
 from cairn.ports import Clock, Cluster, Rows, Tracer
 
 # Everything counts as listed once the watches have brought nothing for a moment, and at the latest so long after the
@@ -40,6 +44,7 @@ class Operator:
         self._election = election or Alone()
         self._work: Work | None = None  # that of this term
         self.census = Census(self._views, clock, lambda: self._work)
+        self._roll_call = RollCall(cluster, self._views, self, settings.namespaces, settings.resync_seconds)
         self._listed = asyncio.Event()
         self._listing: asyncio.TimerHandle | None = None  # runs out when nothing more is listed
         self._listing_ends = 0.0
@@ -75,16 +80,13 @@ class Operator:
         """An execution was deleted."""
         self._note_event(names.EXECUTIONS)
         meta = body["metadata"]
-        self._views.forget_execution(meta["uid"])
-        if self._work is not None:
-            self._work.execution_gone(meta["namespace"], meta["name"], meta["uid"])
+        self.execution_gone(Key(meta["namespace"], meta["name"], meta["uid"]))
 
     def forget_checkpoint(self, body: Mapping[str, Any]) -> None:
         """A Checkpoint was deleted, and let go."""
         self._note_event(names.CHECKPOINTS)
-        seen = self._views.checkpoints.forget(body["metadata"]["uid"])
-        if seen is not None and self._work is not None:
-            self._work.checkpoint_gone(seen)
+        if (seen := self._views.checkpoints.get(body["metadata"]["uid"])) is not None:
+            self.checkpoint_gone(seen)
 
     def forget_job(self, body: Mapping[str, Any]) -> None:
         """A Kubernetes Job was deleted."""
@@ -95,6 +97,28 @@ class Operator:
         """A pod was deleted."""
         self._note_event("pods")
         self._look_at(self._views.forget_pod(body))
+
+    # --- What is gone, however that became known
+
+    def execution_gone(self, key: Key) -> None:
+        """An execution is gone."""
+        self._views.forget_execution(key.uid)
+        if self._work is not None:
+            self._work.execution_gone(key)
+
+    def checkpoint_gone(self, seen: CheckpointObject) -> None:
+        """A Checkpoint is gone."""
+        self._views.checkpoints.forget(seen.uid)
+        if self._work is not None:
+            self._work.checkpoint_gone(seen)
+
+    def job_gone(self, job: KubeJob) -> None:
+        """A Kubernetes Job is gone."""
+        self._look_at(self._views.lose_job(job))
+
+    def pod_gone(self, pod: KubePod) -> None:
+        """A pod is gone."""
+        self._look_at(self._views.lose_pod(pod))
 
     def _note_event(self, resource: str) -> None:
         metrics.WATCH_EVENTS.labels(resource).inc()
@@ -131,6 +155,7 @@ class Operator:
         """Work whenever this replica leads, until cancelled."""
         async with asyncio.TaskGroup() as group:
             group.create_task(self._heartbeat())
+            group.create_task(self._roll_call.run())
             group.create_task(self._election.run(self._serve_term))
 
     async def _serve_term(self) -> None:

@@ -228,7 +228,7 @@ class Reconciler:
             raise
         logger.debug("Kubernetes Job %s is created", action.name)
         self._views.see_job(body)
-        self._telling.created(view, action, self._clock())
+        self._telling.created(action, self._clock())
         return "created"
 
     def _refusal(self, before: Refusal | None, error: Refused) -> Refusal:

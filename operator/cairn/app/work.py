@@ -81,11 +81,11 @@ class Work:
         self._keeper.consider(seen)
         self.look_at(seen.execution_uid)
 
-    def execution_gone(self, namespace: str, name: str, uid: str) -> None:
+    def execution_gone(self, key: Key) -> None:
         """An execution was deleted; what is to become of its checkpoints is looked at."""
-        self._events.forget(uid)
-        self._archive.forget(uid)
-        self._keeper.queue.add(Lane(namespace, name))
+        self._events.forget(key.uid)
+        self._archive.forget(key.uid)
+        self._keeper.queue.add(Lane(key.namespace, key.name))
 
     def checkpoint_gone(self, seen: CheckpointObject) -> None:
         """A Checkpoint was deleted, and let go."""

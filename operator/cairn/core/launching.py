@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from cairn import names
-from cairn.core import checkpointing, conditions
+from cairn.core import checkpointing, conditions, measures
 from cairn.core.conditions import ConditionError
 from cairn.core.draft import Draft
 from cairn.core.failure import Handling, Ready, Skip, handling, readiness
@@ -152,7 +152,7 @@ def _start(draft: Draft, job: JobSpec) -> int:
         return 0
     assert launch is not None  # the inputs are at hand
     draft.put(replace(intended, stopping=None))
-    draft.after.append(launch)
+    draft.after.append(replace(launch, due=measures.due(draft, job)))
     return 1
 
 

@@ -1,17 +1,18 @@
 """What one stored status tells beyond the one before it, in numbers: attempts that ended, retries, starts, hops.
 
-A hop is only measured where nothing but Cairn and the API server lay between: first attempts of an execution that was
-never paused or restored, without `parallelism`, started by dependency. Times of containers come in whole seconds.
+A hop is only measured where nothing but Cairn and the API server lay between: where the launch is decided in the very
+plan that learns of the last dependency's end. What starts later has waited for something else since: a hold, a pause, a
+place, a checkpoint, a refusal to pass, a repair. Times of containers come in whole seconds.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
-from cairn.core.draft import Execution
-from cairn.core.spec import JobSpec, Scheduling
+from cairn.core.actions import Launch
+from cairn.core.draft import Draft
+from cairn.core.spec import JobSpec
 from cairn.core.status import JobRecord, JobState, Phase, Status
 
 APPLICATION = "application"
@@ -82,19 +83,14 @@ def ending(old: Status, new: Status) -> Phase | None:
     return new.phase if new.finished and not old.finished else None
 
 
-def hop(execution: Execution, job: JobSpec, now: datetime) -> float | None:
-    """Seconds from the end of a job's last dependency until now, where its Kubernetes Job has just been created."""
-    spec, status = execution.spec, execution.status
-    if spec is None or spec.parallelism or spec.scheduling is not Scheduling.DEPENDENCIES:
+def due(draft: Draft, job: JobSpec) -> datetime | None:
+    """Since when nothing but Cairn kept a job from starting: the end of its last dependency, where that is news."""
+    before = draft.execution.status.jobs
+    if draft.restored or all(name in before and before[name].terminal for name in job.depends_on):
         return None
-    if status.pause is not None or status.paused_millis or status.restored_from is not None:
-        return None
-    record = status.jobs.get(job.id)
-    ends = _ends(status.jobs[name] for name in job.depends_on if name in status.jobs)
-    if record is None or record.last != 1 or not ends:
-        return None
-    return max((now - max(ends)).total_seconds(), 0.0)
+    return max((end for name in job.depends_on if (end := draft.records[name].finished_at)), default=None)
 
 
-def _ends(records: Iterable[JobRecord]) -> list[datetime]:
-    return [record.finished_at for record in records if record.finished_at is not None]
+def hop(launch: Launch, now: datetime) -> float | None:
+    """Seconds from when a launch was due until now, where its Kubernetes Job has just been created."""
+    return max((now - launch.due).total_seconds(), 0.0) if launch.due else None

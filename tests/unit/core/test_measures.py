@@ -9,12 +9,11 @@ import pytest
 
 from cairn import names
 from cairn.core import measures
-from cairn.core.draft import Execution
+from cairn.core.actions import Launch
 from cairn.core.measures import Change
 from cairn.core.restore.progress import Mode, Origin, RestoredFrom
-from cairn.core.spec import Scheduling
-from cairn.core.status import JobRecord, PausePhase, PauseState, Phase, Status
-from simulation.build import EARLIER, NOW, after, ended, execution, failed, intended, job, running, skipped, spec
+from cairn.core.status import JobRecord, Phase, Status
+from simulation.build import EARLIER, NOW, after, ended, failed, intended, running, skipped
 
 WAITS = running("a", failures=1).as_pending(names.ERROR, "exit code 1", retry_at=after(10))
 EVICTED = running("a", disruptions=1).as_pending(names.POD_DELETED, "evicted", retry_at=after(10))
@@ -105,36 +104,8 @@ def test_the_end_of_an_execution(old: Phase, new: Phase, phase: Phase | None) ->
 
 # --- Hops ------------------------------------------------------------------------------------------------------------
 
-B = job("b", "a", "c")
-DONE = (ended("a", finished_at=after(-3)), ended("c", finished_at=after(-2)), intended("b"))
-PAUSED = PauseState(PausePhase.PAUSED, NOW, 2)
-RESTORED = RestoredFrom(Mode.REWIND, Origin("checkpoint_1", "ckpt", "digest", "default", "other", "uid"), NOW, 1)
 
-
-def made(*records: JobRecord, **fields: Any) -> Execution:
-    status = {name: fields.pop(name) for name in list(fields) if name.startswith("status_")}
-    return execution(spec(job("a"), B, job("c"), **fields), *(records or DONE), **status)
-
-
-def test_a_hop_is_from_the_end_of_the_last_dependency() -> None:
-    assert measures.hop(made(), B, NOW) == 2
-    assert measures.hop(made(), B, after(-10)) == 0  # clocks differ
-
-
-@pytest.mark.parametrize(
-    "given",
-    [
-        made(parallelism=1), made(scheduling=Scheduling.LEVELS), made(status_pause=PAUSED),
-        made(status_paused_millis=5), made(status_restored_from=RESTORED), replace(made(), spec=None),
-        made(*DONE[:2]), made(*DONE[:2], intended("b", 2)), made(intended("b")),
-        made(ended("a", finished_at=None), intended("b")),
-    ],
-    ids=["parallelism", "levels", "paused", "was paused", "restored", "not accepted", "no record", "another attempt",
-         "no dependency's record", "no end"],
-)  # fmt: skip
-def test_what_something_else_may_have_held_up_is_no_hop(given: Execution) -> None:
-    assert measures.hop(given, B, NOW) is None
-
-
-def test_a_root_has_no_hop() -> None:
-    assert measures.hop(made(intended("a")), job("a"), NOW) is None
+def test_a_hop_is_from_when_the_launch_was_due() -> None:
+    assert measures.hop(Launch("b", {}, due=after(-2)), NOW) == 2
+    assert measures.hop(Launch("b", {}, due=after(2)), NOW) == 0, "clocks differ"
+    assert measures.hop(Launch("b", {}), NOW) is None

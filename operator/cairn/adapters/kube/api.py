@@ -21,6 +21,7 @@ from kubernetes.aio import client, config
 from cairn.adapters import metrics
 from cairn.adapters.timing import KUBERNETES, calling
 from cairn.errors import AlreadyExists, ApiError, Conflict, Gone, NotConfigured, Refused, Rejected, Unavailable
+from cairn.ports import Roll
 
 Body = dict[str, Any]
 
@@ -100,14 +101,28 @@ class Api:
         """The metadata alone of all objects of a list. Raises Gone, Refused, Unavailable."""
         return await self._pages(path, {}, _METADATA_LIST)
 
+    async def list_uids(self, path: str, **query: str) -> Roll:
+        """The UIDs of all objects of a list, at its version. Raises Gone, Refused, Unavailable."""
+        uids: set[str] = set()
+        version = ""
+        async for page in self._each_page(path, query, _METADATA_LIST):
+            uids |= {body["metadata"]["uid"] for body in page["items"] or []}
+            version = version or page["metadata"]["resourceVersion"]  # all pages are of the first one's
+        return Roll(frozenset(uids), int(version))
+
     async def _pages(self, path: str, query: dict[str, str], accept: str) -> list[Body]:
         found: list[Body] = []
-        query["limit"] = _PAGE
+        async for page in self._each_page(path, query, accept):
+            found += page["items"] or []  # metadata of nothing is null
+        return found
+
+    async def _each_page(self, path: str, query: Mapping[str, str], accept: str) -> AsyncIterator[Body]:
+        query = {**query, "limit": _PAGE}
         while True:
             page = await self._json("GET", path, query, accept=accept)
-            found += page["items"] or []  # metadata of nothing is null
+            yield page
             if not (more := page["metadata"].get("continue")):
-                return found
+                return
             query["continue"] = more
 
     async def create(self, path: str, body: Body, **query: str) -> Body:

@@ -9,6 +9,7 @@ from typing import Any
 from cairn.app.logfields import Fields
 from cairn.core.checkpoint import objects
 from cairn.core.checkpoint.objects import CheckpointObject
+from cairn.ports import Roll
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +67,10 @@ class CheckpointViews:
             if not self._lanes[lane]:
                 del self._lanes[lane]
         return seen
+
+    def missing(self, roll: Roll, namespace: str = "") -> list[CheckpointObject]:
+        """Those of a namespace, or of all, that are gone by a roll of them."""
+        return [c for c in self if namespace in ("", c.namespace) and roll.lacks(c.uid, c.resource_version)]
 
     def get(self, uid: str) -> CheckpointObject | None:
         """The object with that UID."""
