@@ -12,151 +12,127 @@ import sys
 import time
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
+from zlib import crc32
 
-from cluster import start, stop
-from reliability.facts import Facts, facts, settled, twice
 from reliability.moments import Moment, Moments
+from reliability.plays import AT_ONCE, Played, Verdict, judge, play
 from reliability.scenarios import SCENARIOS
-from reliability.stage import Theatre, staged
-from support.crds import with_crds
+from reliability.stage import Stage, Theatre
+from reliability.terminal import cluster_for, text_of
 from support.reliability import Bug, Cell, Part, Table, save
 
 ROOT = Path(__file__).resolve().parents[2]
-AT_ONCE = 3
 EVENTS = "POST events"
-
-Play = tuple[str, Moment | None]
 
 
 @dataclass(frozen=True)
-class Played:
-    """What came of a scenario, with a death in it or without."""
+class Death:
+    """A scenario with a death in it, and what it has cost; without a verdict it was not tried."""
 
     scenario: str
-    moment: Moment | None
+    moment: Moment
     met: bool = False
-    points: Counter[str] = field(default_factory=Counter)
-    facts: Facts = field(default_factory=Counter)
-    twice: Sequence[str] = ()
-    error: str = ""
-    seconds: float = 0.0
+    verdict: Verdict | None = None
+
+    @property
+    def lost(self) -> Sequence[str]:
+        """What is missing."""
+        return self.verdict.lost if self.verdict else ()
+
+    @property
+    def doubled(self) -> Sequence[str]:
+        """What is there too often."""
+        return self.verdict.doubled if self.verdict else ()
 
 
-async def play(theatre: Theatre, scenario: str, moment: Moment | None = None) -> Played:
-    """Play a scenario once, with the operator killed at a moment, if one is named."""
-    began = time.monotonic()
-    async with staged(theatre, scenario) as stage:
-        moments = Moments(stage.kill, moment)
-        moments.listen(stage.database)
-        stage.api.meddler = moments
-        await stage.start()
-        again = asyncio.create_task(stage.stand_by())
-        try:
-            await SCENARIOS[scenario](stage.user)
-            ends = await settled(stage.user, stage.url)
-        except (AssertionError, KeyError, ValueError) as error:
-            return Played(scenario, moment, moments.met, moments.passed, error=f"{type(error).__name__}: {error}")
-        finally:
-            again.cancel()
-            await asyncio.gather(again, return_exceptions=True)
-        took = time.monotonic() - began
-        return Played(scenario, moment, moments.met, moments.passed, facts(ends), twice(ends), seconds=took)
+async def undisturbed(theatre: Theatre, scenario: str) -> tuple[Played, Counter[str]]:
+    """How a scenario ends by itself, and how often each point is passed on the way."""
+    counted: list[Moments] = []
+    played = await play(theatre, scenario, lambda stage: _counting(stage, None, counted))
+    assert not played.error and not played.twice, f"{scenario}, undisturbed: {played.error or played.twice}"
+    return played, counted[0].passed
 
 
-async def play_all(theatre: Theatre, plays: Iterable[Play], at_once: int = AT_ONCE) -> list[Played]:
-    """Play them, so many at a time. One that did not come to its moment is played once more."""
-    room = asyncio.Semaphore(at_once)
-
-    async def one(scenario: str, moment: Moment | None) -> Played:
-        async with room:
-            played = await play(theatre, scenario, moment)
-            return await play(theatre, scenario, moment) if moment and not played.met else played
-
-    return await asyncio.gather(*(one(scenario, moment) for scenario, moment in plays))
+async def killed(theatre: Theatre, alone: Played, moment: Moment) -> Death:
+    """Play a scenario with the operator killed at a moment; once more, if it did not come to that."""
+    for _ in range(2):
+        counted: list[Moments] = []
+        played = await play(theatre, alone.scenario, lambda stage: _counting(stage, moment, counted))  # noqa: B023
+        if counted[0].met:
+            break
+    return Death(alone.scenario, moment, counted[0].met, judge(played, alone))
 
 
-def moments_of(undisturbed: Played) -> list[Moment]:
+def _counting(stage: Stage, moment: Moment | None, made: list[Moments]) -> Moments:
+    made.append(Moments(stage.kill, moment))
+    made[-1].listen(stage.database)
+    return made[-1]
+
+
+def moments_of(points: Counter[str]) -> list[Moment]:
     """Every moment of a scenario; of those of Events, on which nothing rests, the first and the last."""
-    return [Moment(point, number, after) for point, times in sorted(undisturbed.points.items())
+    return [Moment(point, number, after) for point, times in sorted(points.items())
             for number in (sorted({1, times}) if point == EVENTS else range(1, times + 1))
             for after in (False, True)]  # fmt: skip
 
 
-@dataclass(frozen=True)
-class Verdict:
-    """What a death has cost: facts of the undisturbed run that are missing, and what is there too often."""
+async def try_all(theatre: Theatre, scenarios: Sequence[str], at_once: int, minutes: float) -> list[Death]:
+    """Every moment of every scenario; when time is up, the rest is not tried."""
+    room = asyncio.Semaphore(at_once)
+    end = time.monotonic() + minutes * 60
 
-    played: Played
-    lost: Sequence[str] = ()
-    doubled: Sequence[str] = ()
+    async def alone(scenario: str) -> tuple[Played, Counter[str]]:
+        async with room:
+            return await undisturbed(theatre, scenario)
 
-    @property
-    def converged(self) -> bool:
-        """Whether it ended as if nothing had been."""
-        return not self.lost and not self.doubled
+    async def one(played: Played, moment: Moment) -> Death:
+        async with room:
+            if time.monotonic() > end:
+                return Death(played.scenario, moment)
+            death = await killed(theatre, played, moment)
+        print(f"{death.scenario}, {moment}: {death.lost or death.doubled or 'as undisturbed'}", file=sys.stderr)
+        return death
 
-
-def judge(played: Played, undisturbed: Played) -> Verdict:
-    """Compare how a disturbed run has ended with the undisturbed one."""
-    if played.error:
-        return Verdict(played, [played.error])
-    lost, more = undisturbed.facts - played.facts, played.facts - undisturbed.facts
-    return Verdict(played, sorted(lost.elements()), sorted([*more.elements(), *played.twice]))
-
-
-async def try_all(theatre: Theatre, scenarios: Sequence[str], at_once: int) -> list[Verdict]:
-    """Every moment of every scenario."""
-    alone = {p.scenario: p for p in await play_all(theatre, [(name, None) for name in scenarios], at_once)}
-    broken = [f"{name}: {p.error or p.twice}" for name, p in alone.items() if p.error or p.twice]
-    assert not broken, f"undisturbed: {broken}"
-    plays: list[Play] = [(name, moment) for name in scenarios for moment in moments_of(alone[name])]
-    print(f"{len(plays)} moments", file=sys.stderr)
-    return [judge(played, alone[played.scenario]) for played in await play_all(theatre, plays, at_once)]
+    found = await asyncio.gather(*map(alone, scenarios))
+    moments = [(played, moment) for played, points in found for moment in moments_of(points)]
+    moments.sort(key=lambda each: crc32(f"{each[0].scenario} {each[1]}".encode()))  # the rest is then of all kinds
+    return await asyncio.gather(*(one(*each) for each in moments))
 
 
 # --- The result ------------------------------------------------------------------------------------------------------
 
-COLUMNS = ("moments", "not met", "converged", "lost", "doubled")
+COLUMNS = ("moments", "tried", "not met", "converged", "lost", "doubled")
 
 
-def told(verdicts: Iterable[Verdict]) -> tuple[int, ...]:
+def told(deaths: Iterable[Death]) -> tuple[int, ...]:
     """A line of a table, after `COLUMNS`."""
-    found = list(verdicts)
-    met = [v for v in found if v.played.met]
+    found = list(deaths)
+    tried = [d for d in found if d.verdict is not None]
     return (
-        len(found), len(found) - len(met), sum(v.converged for v in met), sum(bool(v.lost) for v in found),
-        sum(bool(v.doubled) for v in found),
+        len(found), len(tried), sum(not d.met for d in tried),
+        sum(d.met and not d.lost and not d.doubled for d in tried),
+        sum(bool(d.lost) for d in tried), sum(bool(d.doubled) for d in tried),
     )  # fmt: skip
 
 
-def by_scenario(verdicts: Sequence[Verdict]) -> Table:
+def by_scenario(deaths: Sequence[Death]) -> Table:
     """How each scenario took it."""
-    names = dict.fromkeys(v.played.scenario for v in verdicts)
-    points = {n: len({v.played.moment.point for v in verdicts if v.played.scenario == n and v.played.moment})
-              for n in names}  # fmt: skip
-    rows: list[tuple[Cell, ...]] = [
-        (n, points[n], *told(v for v in verdicts if v.played.scenario == n)) for n in names
-    ]
-    total: tuple[Cell, ...] = ("all", "", *told(verdicts))
-    return Table("By scenario", ("scenario", "points", *COLUMNS), [*rows, total])
+    found: dict[str, list[Death]] = defaultdict(list)
+    for death in deaths:
+        found[death.scenario].append(death)
+    rows: list[tuple[Cell, ...]] = [(name, len({d.moment.point for d in its}), *told(its))
+                                    for name, its in found.items()]  # fmt: skip
+    return Table("By scenario", ("scenario", "points", *COLUMNS), [*rows, ("all", "", *told(deaths))])
 
 
-def by_point(verdicts: Sequence[Verdict]) -> Table:
+def by_point(deaths: Sequence[Death]) -> Table:
     """How each point was survived."""
-    found: dict[str, list[Verdict]] = defaultdict(list)
-    for verdict in verdicts:
-        assert verdict.played.moment is not None
-        found[verdict.played.moment.point].append(verdict)
+    found: dict[str, list[Death]] = defaultdict(list)
+    for death in deaths:
+        found[death.moment.point].append(death)
     return Table("By point", ("point", *COLUMNS), [(point, *told(found[point])) for point in sorted(found)])
-
-
-def text_of(table: Table) -> str:
-    """A table for a terminal."""
-    lines = [[str(cell) for cell in row] for row in (table.columns, *table.rows)]
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    return "\n".join("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)) for line in lines)
 
 
 TEXT = """\
@@ -168,16 +144,17 @@ nothing had been, and the ends are compared: phases, records of jobs with attemp
 Jobs, pods, results, inputs, checkpoints with trigger and cause, rows (each its object's, by id and digest), graves.
 
 *Lost*: something of the undisturbed end is missing, or the end was not reached. *Doubled*: something is there that is
-not in the undisturbed end. *Not met*: the point was passed fewer times in that run, twice, so nobody was killed.
+not in the undisturbed end. *Not met*: the point was passed fewer times in that run, twice, so nobody was killed. *Tried*
+are fewer than there are where the time that a run was given was over.
 """
 
 
-def part_of(verdicts: Sequence[Verdict]) -> Part:
+def part_of(deaths: Sequence[Death]) -> Part:
     """The result, for the page."""
-    _, _, _, lost, doubled = told(verdicts)
+    *_, lost, doubled = told(deaths)
     return Part(
         name="crash-points", title="Crash points on real parts", command="make crash-points", text=TEXT,
-        tables=(by_scenario(verdicts), by_point(verdicts)), bugs=BUGS, not_covered=NOT_COVERED, losses=lost,
+        tables=(by_scenario(deaths), by_point(deaths)), bugs=BUGS, not_covered=NOT_COVERED, losses=lost,
         duplicates=doubled,
     )  # fmt: skip
 
@@ -194,24 +171,19 @@ NOT_COVERED = (
 
 async def _main(options: argparse.Namespace) -> int:
     began = time.monotonic()
-    there = start("fake", "crash-points")
-    try:
-        with_crds(there)
+    with cluster_for("crash-points") as there:
         async with Theatre.open(there, ROOT / "build/logs/crash-points") as theatre:
-            verdicts = await try_all(theatre, options.scenarios or list(SCENARIOS), options.at_once)
-    finally:
-        stop(there)
-    for verdict in verdicts:
-        if not verdict.converged:
-            print(f"{verdict.played.scenario}, {verdict.played.moment}: {verdict.lost} {verdict.doubled}")
-    print(text_of(by_point(verdicts)), text_of(by_scenario(verdicts)), sep="\n\n")
+            given = options.scenarios or list(SCENARIOS)
+            deaths = await try_all(theatre, given, options.at_once, options.minutes)
+    print(text_of(by_point(deaths)), text_of(by_scenario(deaths)), sep="\n\n")
     if not options.scenarios:
-        save(part_of(verdicts), seconds=time.monotonic() - began)
-    return 0 if all(v.converged for v in verdicts) else 1
+        save(part_of(deaths), seconds=time.monotonic() - began)
+    return 1 if any(d.lost or d.doubled for d in deaths) else 0
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("scenarios", nargs="*", help=f"of {', '.join(SCENARIOS)}; by default all, for the page")
     parser.add_argument("--at-once", type=int, default=AT_ONCE)
+    parser.add_argument("--minutes", type=float, default=60, help="when they are over, the rest is not tried")
     sys.exit(asyncio.run(_main(parser.parse_args())))

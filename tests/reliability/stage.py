@@ -34,6 +34,7 @@ class Theatre:
     nursery: Nursery
     folder: Path  # of logs
     _free: list[str] = field(default_factory=list)  # addresses of databases that nobody uses now
+    _making: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     @classmethod
     @asynccontextmanager
@@ -50,7 +51,8 @@ class Theatre:
     @asynccontextmanager
     async def database(self) -> AsyncIterator[str]:
         """An empty database with the tables of Cairn; its address."""
-        url = self._free.pop() if self._free else await asyncio.to_thread(self.postgres.migrated)
+        async with self._making:  # the first one makes the roles of all
+            url = self._free.pop() if self._free else await asyncio.to_thread(self.postgres.migrated)
         try:
             yield url
         finally:
@@ -75,6 +77,7 @@ class Stage:
     database: PostgresProxy
     operator: OperatorProcess
     killed: asyncio.Event = field(default_factory=asyncio.Event)
+    ended: int = 0  # times that it ended by itself
 
     async def start(self) -> None:
         """Start the operator, and start it again if it was killed meanwhile."""
@@ -87,15 +90,21 @@ class Stage:
                 if not self.killed.is_set():
                     raise
 
+    def forget(self) -> None:
+        """Nothing is to be learnt from the log."""
+        shutil.rmtree(self.api.kubeconfig.parent)
+
     def kill(self) -> None:
         """End it, in the middle of whatever it does."""
         self.operator.kill()
         self.killed.set()
 
     async def stand_by(self) -> None:
-        """Start it whenever it was killed, until cancelled."""
+        """Start it whenever it was killed or has ended by itself, as a kubelet would, until cancelled."""
         while True:
-            await self.killed.wait()
+            while self.operator.running and not self.killed.is_set():
+                await asyncio.sleep(0.05)
+            self.ended += not self.killed.is_set()
             await self.start()
 
 
@@ -113,7 +122,6 @@ async def staged(theatre: Theatre, name: str, **settings: str) -> AsyncIterator[
         operator = OperatorProcess(api.kubeconfig, folder / "operator.log", called, theatre.nursery, **given)
         try:
             yield Stage(user, url, api, database, operator)
-            shutil.rmtree(folder)
         finally:
             with suppress(AssertionError):  # it was never started
                 operator.kill()

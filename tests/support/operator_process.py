@@ -76,6 +76,11 @@ class OperatorProcess:
                 start_new_session=True,
             )  # fmt: skip
 
+    @property
+    def running(self) -> bool:
+        """Whether the process is there."""
+        return self._process is not None and self._process.poll() is None
+
     def ready(self) -> bool:
         """Whether /readyz says so."""
         assert self._process is not None and self._process.poll() is None, self.log.read_text()[-4000:]
