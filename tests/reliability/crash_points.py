@@ -78,8 +78,10 @@ def moments_of(points: Counter[str]) -> list[Moment]:
             for after in (False, True)]  # fmt: skip
 
 
-async def try_all(theatre: Theatre, scenarios: Sequence[str], at_once: int, minutes: float) -> list[Death]:
-    """Every moment of every scenario; when time is up, the rest is not tried."""
+async def try_all(
+    theatre: Theatre, scenarios: Sequence[str], at_once: int = AT_ONCE, minutes: float = 60, *, share: bool = False
+) -> list[Death]:
+    """Every moment of every scenario, or a share of them; when time is up, the rest is not tried."""
     room = asyncio.Semaphore(at_once)
     end = time.monotonic() + minutes * 60
 
@@ -96,9 +98,11 @@ async def try_all(theatre: Theatre, scenarios: Sequence[str], at_once: int, minu
         return death
 
     found = await asyncio.gather(*map(alone, scenarios))
-    moments = [(played, moment) for played, points in found for moment in moments_of(points)]
-    moments.sort(key=lambda each: crc32(f"{each[0].scenario} {each[1]}".encode()))  # the rest is then of all kinds
-    return await asyncio.gather(*(one(*each) for each in moments))
+    ends = {played.scenario: played for played, _ in found}
+    points = [(played.scenario, counted) for played, counted in found]
+    moments = [(name, moment) for name, counted in points for moment in moments_of(counted)]
+    chosen = share_of(points) if share else sorted(moments, key=_mixed)  # so that what is left out is of all kinds
+    return await asyncio.gather(*(one(ends[name], moment) for name, moment in chosen))
 
 
 # --- The result ------------------------------------------------------------------------------------------------------
@@ -115,6 +119,19 @@ def told(deaths: Iterable[Death]) -> tuple[int, ...]:
         sum(d.met and not d.lost and not d.doubled for d in tried),
         sum(bool(d.lost) for d in tried), sum(bool(d.doubled) for d in tried),
     )  # fmt: skip
+
+
+def share_of(points: Sequence[tuple[str, Counter[str]]]) -> list[tuple[str, Moment]]:
+    """One moment before and one after each point that any of the scenarios passes: always the same ones."""
+    found: dict[tuple[str, bool], list[tuple[str, Moment]]] = defaultdict(list)
+    for scenario, counted in points:
+        for moment in moments_of(counted):
+            found[moment.point, moment.after].append((scenario, moment))
+    return [min(each, key=_mixed) for each in found.values()]
+
+
+def _mixed(each: tuple[str, Moment]) -> int:
+    return crc32(f"{each[0]} {each[1]}".encode())
 
 
 def by_scenario(deaths: Sequence[Death]) -> Table:

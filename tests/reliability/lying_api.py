@@ -59,7 +59,12 @@ LIES: Mapping[str, Lie] = {
         lambda stage: lies.Refusals(Answer.refusal(429, "TooManyRequests", **{"Retry-After": "1"}))
     ),
     "500 on the first two calls of each kind": Lie(lambda stage: lies.Refusals(Answer.refusal(500, "InternalError"))),
-    "200 and no JSON on the first two calls of each kind": Lie(lambda stage: lies.Refusals(lies.NO_JSON)),
+    "200 and no JSON on the first two writes of each kind": Lie(
+        lambda stage: lies.Refusals(lies.NO_JSON, of=lambda call: call.writes)
+    ),
+    "200 and no JSON on the first list of pods": Lie(
+        lambda stage: lies.Refusals(lies.NO_JSON, times=1, of=lambda call: call.point == "LIST pods")
+    ),
     "every other write and commit is done, its answer lost": Lie(_lost_answers),
     "watches are silent from the first launch on": Lie(
         lambda stage: lies.Silence(at="POST jobs"), {"CAIRN_WATCH_SILENCE_SECONDS": str(SILENCE_SECONDS)}

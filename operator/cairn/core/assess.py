@@ -101,7 +101,7 @@ def assess(record: JobRecord, name: str, observed: Observed, *, handout: Outputs
         return _without_job(record, name, pods, observed)
     if job.held_at is not None and job.suspended and not pods:
         return Held(job)
-    if not pods and name not in observed.absent_pods and (job.complete or job.failed or job.stopped and job.quiet):
+    if not pods and name not in observed.absent_pods and (job.complete or job.failed or (job.stopped and job.quiet)):
         return Unconfirmed(pod=True)  # its Job is told of by another watch than its pod, which may have succeeded
     if record.stopping is not None:
         return _being_stopped(record, job, pods)

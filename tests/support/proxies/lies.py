@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections import Counter
-from collections.abc import AsyncIterator, Collection
+from collections.abc import AsyncIterator, Callable
 
 from support.proxies.api import Answer, Dropped, Meddler
 from support.proxies.points import LIST, Call
@@ -126,17 +126,17 @@ class Expired(Breaks):
 
 
 class Refusals(Meddler):
-    """The first calls of each point get another answer: so many each. `only`: of those points."""
+    """The first calls of each point get another answer: so many each, of the calls that are meant."""
 
-    def __init__(self, answer: Answer, times: int = 2, only: Collection[str] = ()) -> None:
+    def __init__(self, answer: Answer, times: int = 2, of: Callable[[Call], bool] = lambda call: True) -> None:
         self._answer = answer
         self._times = times
-        self._only = only
+        self._of = of
         self._refused: Counter[str] = Counter()
         self.told = 0
 
     async def asked(self, call: Call) -> Answer | None:
-        if (self._only and call.point not in self._only) or self._refused[call.point] >= self._times:
+        if not self._of(call) or self._refused[call.point] >= self._times:
             return None
         self._refused[call.point] += 1
         self.told += 1
