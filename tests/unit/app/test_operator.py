@@ -119,7 +119,6 @@ async def test_a_checkpoint_that_is_gone_is_told_once_whoever_found_it(monkeypat
 
 async def test_no_term_begins_once_a_stop_was_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
     """The Lease may be won, or won again, while what is under way ends."""
-    monkeypatch.setattr(Operator, "_heartbeat", lambda self: asyncio.sleep(0))
     turns = Turns()
     made = Operator(None, system_clock, Settings(), election=turns)  # type: ignore[arg-type]
     running = asyncio.create_task(made.run())

@@ -213,8 +213,7 @@ class Api:
                 metrics.note_request(*done, code, time.perf_counter() - began)
         if response.status >= 400:
             raise self._error(method, response, data)
-        decoded: Body = json.loads(data)
-        return decoded
+        return _decoded(method, data)
 
     def _error(self, method: str, response: aiohttp.ClientResponse, data: bytes) -> ApiError:
         return _error(method, response.status, response.headers, data, discreet=self._discreet)
@@ -241,6 +240,17 @@ class Api:
             raise Unavailable(f"{method}: {type(error).__name__}") from error
         response: aiohttp.ClientResponse = answer.response
         return response
+
+
+def _decoded(method: str, data: bytes) -> Body:
+    """What was answered; something between here and the API server may have answered in its stead."""
+    try:
+        decoded = json.loads(data)
+    except ValueError:
+        decoded = None
+    if not isinstance(decoded, dict):
+        raise Unavailable(f"{method} was answered with what is no object")
+    return decoded
 
 
 def _error(method: str, status: int, headers: Mapping[str, str], data: bytes, *, discreet: bool) -> ApiError:
