@@ -24,14 +24,15 @@ from mutations.values import Kind, values
 from support.jobs import hanging, job
 
 CHECKPOINTS, RESULTS = "checkpoints", "jobresults"
-TRAIN = "train"
 VERIFIED = 10  # of so many broken ones, one is verified on the command line: a process each
 
 
 def begin(lane: Lane) -> None:
     """An execution to take checkpoints of."""
-    lane.api.create(KIND, lane.body(TRAIN, {"jobs": pipeline(hangs=False), "checkpoint": {"triggers": ["manual"]}}))
-    lane.finish(TRAIN)
+    spec = {"jobs": pipeline(hangs=False), "checkpoint": {"triggers": ["manual"]}}
+    lane.api.create(KIND, lane.body(lane.train, spec))
+    lane.answered(lane.train)
+    lane.finish(lane.train)
 
 
 def taken(lane: Lane, name: str, spec: Object) -> Object:
@@ -50,10 +51,10 @@ def taken(lane: Lane, name: str, spec: Object) -> Object:
 # --- Specs -----------------------------------------------------------------------------------------------------------
 
 
-def created(lane: Lane, mutation: Mutation, tally: Tally) -> None:
+def created(lane: Lane, tally: Tally, *, mutation: Mutation) -> None:
     """Create a Checkpoint with that in its spec; then nothing of it can be changed but the pin."""
     name = lane.name("made")
-    spec = changed({"executionRef": {"name": TRAIN}}, CHECKPOINTS, mutation.field, mutation.value.value)
+    spec = changed({"executionRef": {"name": lane.train}}, CHECKPOINTS, mutation.field, mutation.value.value)
     try:
         body = taken(lane, name, spec)
     except Refused:
@@ -66,12 +67,17 @@ def created(lane: Lane, mutation: Mutation, tally: Tally) -> None:
     lane.api.delete(CHECKPOINTS, name)
 
 
+_OTHER: Object = {
+    "executionRef": {"name": "other"}, "name": "other", "metadata": {"x": "other"}, "trigger": "time-based",
+    "createdBy": "other",
+}  # fmt: skip
+
+
 def _stands(lane: Lane, name: str, spec: Object) -> None:
     lane.api.merge(CHECKPOINTS, name, {"spec": {"pinned": not spec.get("pinned")}})
-    for key in ("executionRef", "name", "metadata", "trigger", "createdBy"):
-        other = {"executionRef": {"name": "other"}, "metadata": {"x": "other"}, "trigger": "time-based"}.get(key, "other")
+    for key, other in _OTHER.items():
         try:
-            lane.api.merge(CHECKPOINTS, name, {"spec": {key: other}})
+            lane.api.merge(CHECKPOINTS, name, {"spec": {key: None if spec.get(key) == other else other}})
         except Refused:
             continue
         raise Finding(f"spec.{key} of a checkpoint can be changed")
@@ -80,10 +86,10 @@ def _stands(lane: Lane, name: str, spec: Object) -> None:
 # --- Statuses --------------------------------------------------------------------------------------------------------
 
 
-def broken(lane: Lane, mutation: Mutation | Field, tally: Tally, *, verify: bool) -> None:
+def broken(lane: Lane, tally: Tally, *, mutation: Mutation | Field, verify: bool) -> None:
     """Break the status of a Checkpoint, fork from it, verify it, put it back, fork from it again."""
     name = lane.name("point")
-    good = taken(lane, name, {"executionRef": {"name": TRAIN}})["status"]
+    good = taken(lane, name, {"executionRef": {"name": lane.train}})["status"]
     status = _changed(good, mutation)
     where = mutation if isinstance(mutation, Field) else mutation.field
     try:
@@ -153,7 +159,7 @@ def _verified(lane: Lane, checkpoint: str) -> None:
 # --- Results ---------------------------------------------------------------------------------------------------------
 
 
-def misplaced(lane: Lane, mutation: Mutation, tally: Tally) -> None:
+def misplaced(lane: Lane, tally: Tally, *, mutation: Mutation) -> None:
     """Put a result where one is to come, then let the job end that it is of."""
     name = lane.name("robbed")
     lane.api.create(KIND, lane.body(name, {"jobs": [hanging("a"), job("b", "a")]}))

@@ -27,12 +27,18 @@ class Lane:
 
     api: Api
     operator: OperatorProcess
+    prefix: str = ""  # of all its names: lanes may share a namespace
     waits: dict[str, list[float]] = field(default_factory=dict)
     _serial: itertools.count[int] = field(default_factory=itertools.count)
 
     def name(self, word: str) -> str:
         """One that was not there before."""
-        return f"{word}-{next(self._serial)}"
+        return f"{self.prefix}{word}-{next(self._serial)}"
+
+    @property
+    def train(self) -> str:
+        """The execution that checkpoints are taken of."""
+        return f"{self.prefix}train"
 
     # --- Executions
 
@@ -63,7 +69,8 @@ class Lane:
             seen = (body.get("status") or {}).get("observedGeneration")
             return body if seen == body["metadata"]["generation"] else None
 
-        return self.wait("answered", found, lambda: self.execution(name).get("status"))
+        answer: Object = self.wait("answered", found, lambda: self.execution(name).get("status"))
+        return answer
 
     def finish(self, name: str) -> Object:
         """Release what hangs, until the execution has finished or waits for its next attempt; what it is then."""
@@ -76,7 +83,8 @@ class Lane:
             ended = condition(body, "Finished").get("status") == "True"
             return body if ended or any("retryAt" in record for record in body["status"].get("jobs", ())) else None
 
-        return self.wait("finished", found, lambda: self.execution(name).get("status"))
+        ended: Object = self.wait("finished", found, lambda: self.execution(name).get("status"))
+        return ended
 
     def release(self, pod: Object) -> None:
         """Let a pod end."""

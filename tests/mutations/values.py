@@ -1,4 +1,4 @@
-"""Values for a field: at the bounds of its schema, beyond them, and such as the schema takes though they mean nothing."""
+"""Values for a field: at the bounds of its schema, beyond them, and such as mean nothing though the schema takes them."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ NO_TIMES = ("yesterday", "2026-02-30T00:00:00Z", "", 7)
 NASTY = ("", " ", "a\nb", "\u0000", "žluťoučký 🚀", "$(params.n)", "${HOME}", "'\"\\`$(id)", "../../etc", "null", "-")
 
 # What each pattern of the schemas lets through, and what it does not.
-PATTERNS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
+PATTERNS: dict[str, tuple[tuple[Any, ...], tuple[Any, ...]]] = {
     "^[A-Za-z0-9]": (("A", "a_b", "a-b", "9.9", "a" * 63), ("", "-a", "a b", "a/b", "ä", "a" * 64)),
     "^(group:)?": (("a", "group:nobody", "nobody", "group:g"), ("", "group:", "group: a", "x:y", "a" * 70)),
     "^[a-z0-9]": (("default", "no-such-namespace"), ("", "Default", "a_b", "a" * 64)),
@@ -57,8 +57,10 @@ MEANINGLESS: dict[str, tuple[Any, ...]] = {
         {"metadata": {"labels": {"not a label": "x"}}}, {"metadata": {"labels": {"cairn.dev/job": "x"}}},
         {"metadata": {"labels": {"a": "not a value!"}}}, {"spec": {"initContainers": [{"name": "main"}]}},
     ),
-    "spec.params": ({}, {"n": None}, {"n": {"deep": [[[[{}]]]]}}, {"n": 2**63 - 1, "": "", "a b": "\u0000"}, {"n": "x" * 65536}),
-    "resources": ({"requests": {"cpu": "-1"}}, {"limits": {"no such": "1"}}, {"requests": {"cpu": "2"}, "limits": {"cpu": "1"}}),
+    "spec.params": ({}, {"n": None}, {"n": {"deep": [[[[{}]]]]}}, {"n": 2**63 - 1, "": "", "a b": "\u0000"},
+                    {"n": "x" * 65536}),
+    "resources": ({"requests": {"cpu": "-1"}}, {"limits": {"no such": "1"}},
+                  {"requests": {"cpu": "2"}, "limits": {"cpu": "1"}}),
     "valueFrom": ({"nonsense": 1}, {"secretKeyRef": {"name": "nobody", "key": "x"}}),
     "target": ("{}", "zlib:AAAA", "nonsense", "zlib:" + "eJw" * 1000),
     "state": ("", "nonsense", "zlib:not base64!", "zlib:eJwDAAAAAAE=", "brotli:AAAA", 'json:{"schemaVersion":99}\n{}',
