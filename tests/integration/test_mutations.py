@@ -14,7 +14,7 @@ from support.operator_process import OperatorProcess
 
 pytestmark = pytest.mark.cluster
 
-SEED, MOST = 8, 40  # of each kind
+SEED, MOST = 8, 12  # of each kind
 
 
 @pytest.fixture

@@ -80,7 +80,7 @@ def _parts(every: Sequence[T]) -> Iterator[Sequence[T]]:
 def run(
     lanes: Sequence[Lane], found: Sequence[Task], *, until: Callable[[], bool] = lambda: False
 ) -> dict[str, Tally]:
-    """Work through the tasks, each lane in a thread of its own; what came of them, by kind."""
+    """Work through the tasks, each lane in a thread of its own; what came of them, by kind. Lanes are used once."""
     waiting: Queue[Task] = Queue()
     for task in found:
         waiting.put(task)
@@ -103,6 +103,8 @@ def run(
         thread.start()
     for thread in threads:
         thread.join()
+    for lane in lanes:
+        lane.api.close()
     return tallies
 
 
