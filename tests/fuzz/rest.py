@@ -26,13 +26,20 @@ RIGHTS = {
 }  # fmt: skip
 
 
+class _NoneFound(list[Any]):
+    """An empty list, and an empty page."""
+
+    items = ()
+    next = None
+
+
 class Nothing:
     """A cluster, or a store, in which nothing is found."""
 
     def __getattr__(self, name: str) -> Any:
         async def ask(*_: Any, **__: Any) -> Any:
             if name.startswith(("list", "find")):
-                return []
+                return _NoneFound()
             raise Gone("there is no such object", status=404)
 
         return ask

@@ -10,6 +10,8 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
+import jsonschema
+
 from cairn.api.cursors import decode_cursor
 from cairn.core import conditions, naming, outputs, templates, times
 from cairn.core.checkpoint import filed, payload, reading, serializer
@@ -25,6 +27,7 @@ from cairn.core.spec import ExecutionSpec
 from cairn.core.status import Status, from_wire, to_wire
 from cairn.errors import InvalidSpec, Unreadable
 from fuzz import rest
+from mutations.schemas import schema
 
 SECONDS = 5.0  # for one input: the slowest condition that is allowed takes 3 s on a slow machine
 NOW = datetime(2026, 1, 31, 8, tzinfo=UTC)
@@ -134,14 +137,15 @@ def specs(data: bytes) -> None:
 def statuses(data: bytes) -> None:
     """Any object as a status: read, or found unreadable with a reason; either can be planned on, and is stored."""
     wire = _json(data)
-    if not isinstance(wire, dict):
-        return
+    if not isinstance(wire, dict) or not _SCHEMA.is_valid(wire):
+        return  # the API server would not let it in
     status = from_wire(wire)
     if not status.unreadable:
         assert from_wire(to_wire(status)) == status
     _planned(_SPEC, status, wire)
 
 
+_SCHEMA = jsonschema.Draft202012Validator(schema("dagexecutions", "status"))
 _SPEC = parse({"jobs": [{"id": "a", "image": "i"}, {"id": "b", "image": "i", "dependsOn": ["a"]}], "timeoutSeconds": 60,
                "ttlSecondsAfterFinished": 60})  # fmt: skip
 

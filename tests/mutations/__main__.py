@@ -26,7 +26,7 @@ TOPS = {
     "JobResult": ("jobresults", "spec"),
 }  # fmt: skip
 TEXT = """\
-After Acto (SOSP'23): a generator walks the schemas of `crds/` and gives every field values that its schema allows (at
+After Acto (SOSP'23): a generator walks the schemas of `crds/` and gives each field values that its schema allows (at
 its bounds, empty, the longest), values that mean nothing (unknown jobs, wrong CEL, checkpoints that are not there,
 times beyond the calendar), and values that the schema refuses. Executions are mutated in sequences of eight,
 by server-side apply and merge patch in turn, before they start, while they are paused, while they run and after their
@@ -84,9 +84,11 @@ def part(tallies: Mapping[str, Tally], waits: Mapping[str, list[float]], command
         tally = tallies.get(kind, Tally())
         counts = (tally.outcomes[outcome] for outcome in Outcome)
         every = {each.path for each in fields(*top)}
-        rows.append([kind, tally.total, *counts, _share(tally, every), len(tally.findings)])
+        rows.append(
+            [kind, tally.total, *counts, _share(tally, every), len(tally.findings)]
+        )
     columns = ("of", "mutations", *(outcome.value for outcome in Outcome), "fields mutated", "findings")
-    table = Table("Mutations, and what came of them; a status that cannot be read counts as not accepted", columns, rows)
+    table = Table("Mutations; a status that cannot be read counts as not accepted", columns, rows)
     return Part(
         "mutations", "Mutated objects", command, TEXT, (table, percentiles("How long answers took", waits)), BUGS,
         NOT_COVERED,

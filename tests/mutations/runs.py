@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import random
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -14,12 +15,13 @@ from typing import TypeVar
 from mutations import checkpoints, specs, statuses
 from mutations.api import Api
 from mutations.lane import KIND, Finding, Lane
+from mutations.schemas import Field
 from mutations.specs import Mutation, Stage
 from mutations.tally import Tally
 from support.operator_process import OperatorProcess
 
 LENGTH = 8  # mutations of one object, one after the other
-T = TypeVar("T")
+T = TypeVar("T", bound="Mutation | Field")
 
 
 @dataclass(frozen=True)
@@ -34,13 +36,26 @@ def tasks(seed: int, most: int | None = None) -> list[Task]:
     """The sequences of a run in the order that the seed gives; `most` of each kind, all by default."""
     chance = random.Random(seed)
     made = [_specs(chance, most), _statuses(chance, most), _checkpoints(chance, most), _results(chance, most)]
-    found = [task for each in made for task in each]
-    chance.shuffle(found)
-    return found
+    listed = [list(each) for each in made]
+    # All kinds come forward evenly, so that a run that ends early has tried as much of each.
+    placed = [
+        (place / len(each), number, task) for number, each in enumerate(listed) for place, task in enumerate(each)
+    ]  # fmt: skip
+    return [task for *_, task in sorted(placed, key=lambda one: one[:2])]
 
 
-def _picked(every: Sequence[T], chance: random.Random, most: int | None) -> list[T]:
-    return chance.sample(every, len(every) if most is None else min(most, len(every)))
+def _picked(every: Iterable[T], chance: random.Random, most: int | None) -> list[T]:
+    """By chance, but each field once before any of them twice."""
+    mixed = list(every)
+    chance.shuffle(mixed)
+    turns: Counter[tuple[str, ...]] = Counter()
+
+    def turn(one: T) -> int:
+        where = one if isinstance(one, Field) else one.field
+        turns[where.path] += 1
+        return turns[where.path]
+
+    return sorted(mixed, key=turn)[:most]
 
 
 def _specs(chance: random.Random, most: int | None) -> Iterator[Task]:
@@ -57,7 +72,7 @@ def _statuses(chance: random.Random, most: int | None) -> Iterator[Task]:
 
 
 def _checkpoints(chance: random.Random, most: int | None) -> Iterator[Task]:
-    for made in _picked(list(checkpoints.mutations("checkpoints", "spec")), chance, most):
+    for made in _picked(checkpoints.mutations("checkpoints", "spec"), chance, most):
         yield Task("Checkpoint spec", partial(checkpoints.created, mutation=made))
     for number, broken in enumerate(_picked(checkpoints.every_status(), chance, most)):
         verify = number % checkpoints.VERIFIED == 0

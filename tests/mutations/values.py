@@ -1,4 +1,4 @@
-"""Values for a field: at the bounds of its schema, beyond them, and such as mean nothing though the schema takes them."""
+"""Values for a field: at the bounds of its schema, beyond them, and such as it takes though they mean nothing."""
 
 from __future__ import annotations
 
