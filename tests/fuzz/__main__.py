@@ -8,6 +8,8 @@ import time
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
+from itertools import count
 from types import FrameType
 from typing import Any
 
@@ -22,13 +24,21 @@ from support.reliability import Bug, Cell, Part, Table, save
 KEPT_MOST = 60  # inputs of a target that only reach new code
 KEPT_BYTES = 20_000
 BATCH = 250  # examples, after which the time is looked at
+FAILURES_MOST = 5  # of one target: then they are mended first
 TEXT = """\
 Hypothesis makes inputs: nearly right ones by the shape of what is read, anything at all, known bombs (deep nesting,
 huge numbers, NaN, lone surrogates, U+0000), and kept ones with bytes cut out, put in or spliced. Each target holds a
 promise: only documented errors, nothing lost on the way there and back, the same answer however the input is cut, and
 no input takes longer than 5 s. Inputs that fail, or reach lines of Cairn that none did before, are kept in
 `tests/fuzz/corpus` and tried again at every `make test`."""
-BUGS: tuple[Bug, ...] = ()
+BUGS = (
+    Bug("`cairn lint` broke off at a spec whose top level has a key that is no text, instead of saying so",
+        "tests/unit/core/test_parse.py::test_a_key_that_is_no_text_is_a_violation_wherever_it_stands"),
+    Bug("half a surrogate pair in a key of `jobDefaults` or a job broke off the reading of the whole spec",
+        "tests/unit/core/test_parse.py::test_a_key_that_is_no_text_is_a_violation_wherever_it_stands"),
+    Bug("a time from now on that no calendar holds (`--until 99999999999d`) broke off the command",
+        "tests/unit/cli/test_moments.py::test_a_time_that_no_calendar_holds_is_refused"),
+)  # fmt: skip
 NOT_COVERED = (
     "Coverage of C code below Python (cel-expr-python, zlib, json's scanner, pydantic-core) does not guide the search.",
     "The REST API stands on a cluster in which there is nothing: what lies behind a found object is not fuzzed here.",
@@ -74,28 +84,30 @@ def fuzz(target: Target, seconds: float, number: int) -> Ran:
     """One target for so many seconds."""
     ran, lines, began = Ran(), Lines(), time.monotonic()
     for _, data in corpus.kept(target.name):
-        lines.new(lambda data=data: _tried(target, data, ran))  # type: ignore[misc]
-    batch = 0
-    while time.monotonic() - began < seconds and len(ran.failures) < 5:
-        batch += 1
-
-        @seed(number * 1_000_003 + batch)
-        @settings(max_examples=BATCH, database=None, deadline=None, derandomize=False, phases=[Phase.generate],
-                  suppress_health_check=list(HealthCheck))  # fmt: skip
-        @given(data=inputs(target.name))
-        def some(data: bytes) -> None:
-            ran.examples += 1
-            if batch % 3:  # looking at each line makes it slow
-                _tried(target, data, ran)
-                return
-            new = lines.new(lambda: _tried(target, data, ran))
-            if new and ran.added < KEPT_MOST and len(data) <= KEPT_BYTES:
-                corpus.keep(target.name, data)
-                ran.added += 1
-
-        some()
+        lines.new(partial(_tried, target, data, ran))
+    for batch in count():
+        if time.monotonic() - began > seconds or len(ran.failures) >= FAILURES_MOST:
+            break
+        seed(number * 1_000_003 + batch)(_batch(target, ran, None if batch % 3 else lines))()
     ran.seconds = time.monotonic() - began
     return ran
+
+
+def _batch(target: Target, ran: Ran, lines: Lines | None) -> Callable[[], None]:
+    """Some inputs; with `lines`, those are kept that reach new ones, which takes much longer."""
+
+    @settings(max_examples=BATCH, database=None, derandomize=False, phases=[Phase.generate],
+              suppress_health_check=list(HealthCheck))  # fmt: skip
+    @given(data=inputs(target.name))
+    def some(data: bytes) -> None:
+        ran.examples += 1
+        if lines is None:
+            _tried(target, data, ran)
+        elif lines.new(partial(_tried, target, data, ran)) and ran.added < KEPT_MOST and len(data) <= KEPT_BYTES:
+            corpus.keep(target.name, data)
+            ran.added += 1
+
+    return some
 
 
 def _tried(target: Target, data: bytes, ran: Ran) -> None:
@@ -112,7 +124,7 @@ def _tried(target: Target, data: bytes, ran: Ran) -> None:
 def part(rans: dict[str, Ran], command: str) -> Part:
     """What the run has come to."""
     rows: list[list[Cell]] = [
-        [TARGETS[name].what, ran.examples, f"{ran.examples / ran.seconds:.0f}", len(corpus.kept(name)), len(ran.failures)]
+        [TARGETS[name].what, ran.examples, round(ran.examples / ran.seconds), len(corpus.kept(name)), len(ran.failures)]
         for name, ran in rans.items()
     ]  # fmt: skip
     table = Table("Inputs tried", ("what reads them", "inputs", "a second", "kept", "failures"), rows)

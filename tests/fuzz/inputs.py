@@ -19,7 +19,8 @@ Inputs = st.SearchStrategy[bytes]
 HOSTILE = st.sampled_from(
     [
         "[" * 100_000, '{"a":' * 5_000, "9" * 5_000, "1e999", "-1e999", "NaN", "Infinity", '"\\ud800"', '"\\u0000"',
-        '{"a":1,"a":2}', "", " ", "null", "-0.0", "1E400", "\ufeff{}", '"' + "x" * 70_000 + '"', "[]" * 3, "{", '{"":0}',
+        '{"a":1,"a":2}', "", " ", "null", "-0.0", "1E400", "\ufeff{}", '"' + "x" * 70_000 + '"', "[]" * 3, "{",
+        '{"":0}',
     ]
 )  # fmt: skip
 TIMES = st.sampled_from(
@@ -54,8 +55,9 @@ JOBS = st.lists(
     max_size=4,
 )  # fmt: skip
 SPECS = _objects(
-    jobs=JOBS, params=st.dictionaries(TEXTS, JSON, max_size=3), paused=st.booleans(), hold=st.lists(JOB_IDS, max_size=2),
-    pause=_flat("until", "reason", "mode", inner=TIMES | TEXTS), checkpoint=JSON, jobDefaults=JSON | st.just({"image": "i"}),
+    jobs=JOBS, params=st.dictionaries(TEXTS, JSON, max_size=3), hold=st.lists(JOB_IDS, max_size=2),
+    paused=st.booleans(), pause=_flat("until", "reason", "mode", inner=TIMES | TEXTS), checkpoint=JSON,
+    jobDefaults=JSON | st.just({"image": "i"}),
     restoreFrom=_flat("checkpointName", "latestOf", "namespace", "rerun", inner=TEXTS | JSON),
     requests=st.lists(_flat("id", "type", "job", "limit", "outputs", inner=TEXTS | JSON), max_size=2),
     cancel=_flat("requestId", "reason", inner=TEXTS), timeoutSeconds=st.integers(), parallelism=st.integers(),
@@ -71,10 +73,12 @@ RECORDS = st.fixed_dictionaries(
     },
 )  # fmt: skip
 STATUSES = _objects(
-    phase=st.sampled_from(["Pending", "Running", "Succeeded", "Failed", "Cancelled"]), startedAt=TIMES, finishedAt=TIMES,
-    jobs=st.lists(RECORDS, max_size=3), reason=TEXTS, message=TEXTS, pausedMillis=st.integers(0, 2**63 - 1), timedOutAt=TIMES,
+    phase=st.sampled_from(["Pending", "Running", "Succeeded", "Failed", "Cancelled"]), startedAt=TIMES,
+    finishedAt=TIMES, jobs=st.lists(RECORDS, max_size=3), reason=TEXTS, message=TEXTS, timedOutAt=TIMES,
+    pausedMillis=st.integers(0, 2**63 - 1),
     pause=_flat("phase", "since", "until", "generation", "count", inner=TIMES | st.sampled_from(["Paused", 0])),
-    cancel=_flat("requestId", "at", inner=TIMES | TEXTS), requests=st.lists(_flat("id", "type", "at", inner=TIMES), max_size=2),
+    cancel=_flat("requestId", "at", inner=TIMES | TEXTS),
+    requests=st.lists(_flat("id", "type", "at", inner=TIMES), max_size=2),
     restore=JSON, restoredFrom=JSON, checkpointing=JSON, conditions=JSON, epoch=st.integers(0, 9), forks=JSON,
 )  # fmt: skip
 REAL_STATUSES = checkpoint_states().map(lambda state: _bytes(to_wire(state.status)))
@@ -82,22 +86,30 @@ REAL_PAYLOADS = checkpoint_states().map(lambda state: payload.to_text(serializer
 WORDS = st.sampled_from(
     ["params", "jobs", "['a']", ".a", ".outputs", ".state", "==", "&&", "||", "!", "(", ")", "1", "1.0", "'x'", "size(",
      ".exists(x, ", ".all(x, ", ".map(x, ", "x", "+", "?", ":", "[", "]", "true", "null", ".matches('(a*)*b')", "has(",
-     "\\u0000", "`", "//", "\n", "-9223372036854775808", "1e308", "in", "timestamp(", "duration('1s')", "b'\\xff'", "{}"]
+     "\\u0000", "`", "//", "\n", "-9223372036854775808", "1e308", "in", "timestamp(", "duration('1s')", "{}"]
 )  # fmt: skip
 EXPRESSIONS = st.lists(WORDS, max_size=12).map("".join) | st.lists(WORDS, max_size=12).map(" ".join) | TEXTS
-PIECES = st.sampled_from([b"\n", b" ", b"\r", b"{}", b"1e999", b"\xff", b"x" * 1500, b"[" * 300, b"\0", BEGIN, END]) | st.binary(
-    max_size=8
+PIECES = st.binary(max_size=8) | st.sampled_from(
+    [b"\n", b" ", b"\r", b"{}", b"1e999", b"\xff", b"x" * 1500, b"[" * 300, b"\0", BEGIN, END]
 )
 REFERENCES = st.lists(
     st.sampled_from(["$", "$$", "$(", ")", "params.", "a", "jobs.", ".outputs", ".", "$(params.a)", "$(jobs.a.outputs)",
                      "$(jobs.a.b.outputs.c)", "$(HOME)", "$$(params.a)", " "]) | TEXTS, max_size=6
 ).map("".join)  # fmt: skip
 FILES = st.fixed_dictionaries(
-    {"apiVersion": st.just("cairn.dev/v1alpha1"), "kind": st.just("Checkpoint"), "metadata": JSON | st.just({"name": "x"}),
+    {"apiVersion": st.just("cairn.dev/v1alpha1"), "kind": st.just("Checkpoint"),
+     "metadata": JSON | st.just({"name": "x"}),
      "spec": JSON | st.just({"executionRef": {"name": "x"}}),
      "status": _flat("phase", "checkpointId", "createdAt", "executionUid", "jobCount", "executionStatus", "sizeBytes",
                      "digest", "stateDigest", "state", "parent", inner=JSON | TIMES | st.just("Ready"))}
 ).map(_bytes)  # fmt: skip
+
+
+REST_BODIES = _flat(
+    "executionId", "name", "reason", "spec", "jobs", "hold", "job", "type", "outputs", "checkpointId", "checkpointName",
+    "rerun", "force", "until", "mode", "metadata", "labels", "params", "pinned", "latestOf", "paused",
+    inner=JSON | TIMES | st.sampled_from(["default/train", "a", "Retry", "Drain"]),
+)  # fmt: skip
 
 
 @cache
@@ -120,8 +132,10 @@ def _made(target: str) -> Inputs:
             st.fixed_dictionaries({"type": TEXTS}, optional={"status": TEXTS, "reason": TEXTS}), max_size=3)),
         "moments": TIMES.map(str.encode) | st.datetimes().map(lambda at: at.isoformat().encode()),
         "names": TEXTS.map(lambda text: text.encode("utf-8", "replace")),
-        "rest": _objects(method=st.integers(0, 40), ids=st.lists(TEXTS, max_size=3), body=JSON | JOBS, raw=HOSTILE,
-                         headers=st.dictionaries(TEXTS, TEXTS, max_size=2), query=st.dictionaries(TEXTS, TEXTS, max_size=2)),
+        "rest": _objects(
+            method=st.integers(0, 40), ids=st.lists(TEXTS, max_size=3), body=JSON | JOBS | REST_BODIES, raw=HOSTILE,
+            headers=st.dictionaries(TEXTS, TEXTS, max_size=2), query=st.dictionaries(TEXTS, TEXTS, max_size=2),
+        ),
     }  # fmt: skip
     return near.get(target, anything) | near.get(target, anything) | anything
 

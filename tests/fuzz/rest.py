@@ -1,4 +1,4 @@
-"""The REST API in this process, asked with whatever bodies, ids, headers and parameters: it answers, and never with 500.
+"""The REST API in this process, asked with whatever bodies, ids, headers and parameters: it never answers with 500.
 
 Behind it is a cluster in which there is nothing, so that what passes every check ends as 404.
 """

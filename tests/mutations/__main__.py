@@ -30,7 +30,7 @@ After Acto (SOSP'23): a generator walks the schemas of `crds/` and gives each fi
 its bounds, empty, the longest), values that mean nothing (unknown jobs, wrong CEL, checkpoints that are not there,
 times beyond the calendar), and values that the schema refuses. Executions are mutated in sequences of eight,
 by server-side apply and merge patch in turn, before they start, while they are paused, while they run and after their
-end; their statuses, and those of checkpoints, are rewritten as by wrong hands; results are put where others are to come.
+end; their statuses, and those of checkpoints, are rewritten as by wrong hands; results are put in the place of others.
 
 After each mutation either the API server has refused it, named the field, and nothing has changed; or the operator
 answers within 15 s, and the answer (`Accepted` with reason and message, the settings of checkpoints, and while paused

@@ -31,7 +31,7 @@ PATTERNS: dict[str, tuple[tuple[Any, ...], tuple[Any, ...]]] = {
     "^[A-Za-z]([": (("Odd", "A", "A:b,c"), ("", "9", "a b")),
 }  # fmt: skip
 
-# Semantics: by the whole of a path or its last word, what the schema takes and only the operator can judge, or not even that.
+# By the whole of a path or its last word: what the schema takes, and only the operator can judge, or not even that.
 MEANINGLESS: dict[str, tuple[Any, ...]] = {
     "when": ("no CEL at all", "params.nobody > 1", "jobs['nobody'].outputs == 1", "1 + 1", "jobs.exists(j, true)",
              "jobs['a'].state == 'Completed'", "true", "params.n.all(x, params.n.all(y, true))", "\u0000"),

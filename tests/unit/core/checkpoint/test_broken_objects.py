@@ -17,7 +17,8 @@ READY = {
 
 
 def body(status: dict[str, Any]) -> dict[str, Any]:
-    meta = {"namespace": "n", "name": "c", "uid": "1", "resourceVersion": "1", "creationTimestamp": "2026-01-31T08:00:00Z"}
+    meta = {"namespace": "n", "name": "c", "uid": "1", "resourceVersion": "1"}
+    meta["creationTimestamp"] = "2026-01-31T08:00:00Z"
     return {"metadata": meta, "spec": {"executionRef": {"name": "x"}}, "status": status}
 
 
