@@ -38,6 +38,7 @@ class Api:
     def __init__(self, kubeconfig: Path, namespace: str) -> None:
         config: Object = yaml.safe_load(kubeconfig.read_text())
         cluster, user = config["clusters"][0]["cluster"], config["users"][0]["user"]
+        self.kubeconfig = kubeconfig
         self.namespace = namespace
         self._http = httpx.Client(base_url=cluster["server"], verify=_trust(cluster, user), timeout=60)
 
@@ -72,10 +73,11 @@ class Api:
 
     def replace_status(self, kind: str, name: str, status: Object) -> None:
         """Put a status in the place of whatever is there."""
+        strict = {"fieldManager": MANAGER, "fieldValidation": "Strict"}
         while True:
             body = self.get(kind, name) | {"status": status}
             try:
-                self._ask("PUT", self._path(kind, name, "status"), content=json.dumps(body), fieldManager=MANAGER)
+                self._ask("PUT", self._path(kind, name, "status"), content=json.dumps(body), **strict)
             except Refused as error:
                 if error.code != 409:  # the operator was faster: once more
                     raise

@@ -12,7 +12,7 @@ from mutations.api import Api, Object, Refused
 from support.jobs import condition, hanging, job
 from support.operator_process import OperatorProcess
 
-ANSWER_SECONDS = 30.0  # within which whatever was done to an object is answered; more is called a hang
+ANSWER_SECONDS = 15.0  # within which whatever was done to an object is answered; more is called a hang
 POLL = 0.03
 KIND = "dagexecutions"
 
@@ -27,12 +27,18 @@ class Lane:
 
     api: Api
     operator: OperatorProcess
+    prefix: str = ""  # of all its names: lanes may share a namespace
     waits: dict[str, list[float]] = field(default_factory=dict)
     _serial: itertools.count[int] = field(default_factory=itertools.count)
 
     def name(self, word: str) -> str:
         """One that was not there before."""
-        return f"{word}-{next(self._serial)}"
+        return f"{self.prefix}{word}-{next(self._serial)}"
+
+    @property
+    def train(self) -> str:
+        """The execution that checkpoints are taken of."""
+        return f"{self.prefix}train"
 
     # --- Executions
 
@@ -63,7 +69,8 @@ class Lane:
             seen = (body.get("status") or {}).get("observedGeneration")
             return body if seen == body["metadata"]["generation"] else None
 
-        return self.wait("answered", found, lambda: self.execution(name).get("status"))
+        answer: Object = self.wait("answered", found, lambda: self.execution(name).get("status"))
+        return answer
 
     def finish(self, name: str) -> Object:
         """Release what hangs, until the execution has finished or waits for its next attempt; what it is then."""
@@ -76,7 +83,8 @@ class Lane:
             ended = condition(body, "Finished").get("status") == "True"
             return body if ended or any("retryAt" in record for record in body["status"].get("jobs", ())) else None
 
-        return self.wait("finished", found, lambda: self.execution(name).get("status"))
+        ended: Object = self.wait("finished", found, lambda: self.execution(name).get("status"))
+        return ended
 
     def release(self, pod: Object) -> None:
         """Let a pod end."""

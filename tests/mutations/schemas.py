@@ -28,18 +28,23 @@ class Field:
 
 def fields(kind: str, top: str) -> list[Field]:
     """Every field below `spec` or `status` of a kind, named by its plural."""
+    return list(_below(schema(kind, top), (top,)))
+
+
+def schema(kind: str, top: str) -> Schema:
+    """The schema of `spec` or `status` of a kind."""
     crd = yaml.safe_load((ROOT / "crds" / f"{kind}.yaml").read_text())
-    schema: Schema = crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"][top]
-    return list(_below(schema, (top,)))
+    found: Schema = crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"][top]
+    return found
 
 
-def _below(schema: Schema, path: tuple[str, ...]) -> Iterator[Field]:
-    required = schema.get("required", ())
-    steps = [(name, inner, name in required) for name, inner in schema.get("properties", {}).items()]
-    if "items" in schema:
-        steps.append((ITEM, schema["items"], False))
-    if isinstance(schema.get("additionalProperties"), dict):
-        steps.append((KEY, schema["additionalProperties"], False))
+def _below(within: Schema, path: tuple[str, ...]) -> Iterator[Field]:
+    required = within.get("required", ())
+    steps = [(name, inner, name in required) for name, inner in within.get("properties", {}).items()]
+    if "items" in within:
+        steps.append((ITEM, within["items"], False))
+    if isinstance(within.get("additionalProperties"), dict):
+        steps.append((KEY, within["additionalProperties"], False))
     for name, inner, must in steps:
         yield Field((*path, name), inner, must)
         yield from _below(inner, (*path, name))

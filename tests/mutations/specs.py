@@ -55,7 +55,7 @@ def base(stage: Stage) -> Object:
     return spec | {"paused": stage is Stage.PAUSED}
 
 
-def sequence(lane: Lane, stage: Stage, mutations: Iterable[Mutation], tally: Tally) -> None:
+def sequence(lane: Lane, tally: Tally, *, stage: Stage, mutations: Iterable[Mutation]) -> None:
     """Mutate one execution again and again, then mend it and see it end."""
     name = lane.name("mutated")
     spec = base(stage)
@@ -86,13 +86,20 @@ def remove(lane: Lane, name: str) -> None:
 def reach(lane: Lane, name: str, stage: Stage) -> None:
     """Wait until an execution has come as far as it is to be mutated."""
     lane.answered(name)
-    wanted = {
-        Stage.BEFORE: lambda body: condition_of(body, "Accepted") == "False",
-        Stage.PAUSED: lambda body: condition_of(body, "Paused") == "True",
-        Stage.RUNNING: lambda body: body["status"]["jobs"][0].get("startedAt"),
-        Stage.FINISHED: lambda body: condition_of(body, "Succeeded") == "True",
-    }[stage]
-    lane.wait(f"ready to be mutated {stage}", lambda: wanted(lane.execution(name)) or None, lambda: lane.execution(name))
+
+    def there() -> bool:
+        body = lane.execution(name)
+        match stage:
+            case Stage.BEFORE:
+                return condition_of(body, "Accepted") == "False"
+            case Stage.PAUSED:
+                return condition_of(body, "Paused") == "True"
+            case Stage.RUNNING:
+                return "startedAt" in body["status"]["jobs"][0]
+            case Stage.FINISHED:
+                return condition_of(body, "Succeeded") == "True"
+
+    lane.wait(f"ready to be mutated {stage}", there, lambda: lane.execution(name))
 
 
 def _mutate(

@@ -24,7 +24,7 @@ def taken_away(kind: str) -> Iterator[Field]:
     return (field for field in fields(kind, "status") if field.path[-1].isidentifier())
 
 
-def sequence(lane: Lane, stage: Stage, mutations: Iterable[Mutation | Field], tally: Tally) -> None:
+def sequence(lane: Lane, tally: Tally, *, stage: Stage, mutations: Iterable[Mutation | Field]) -> None:
     """Break the status of one execution again and again, put it back each time, and see it end."""
     name = lane.name("broken")
     lane.api.apply(KIND, lane.body(name, base(stage)))

@@ -22,19 +22,18 @@ class Tally:
     """Of one kind of object."""
 
     outcomes: Counter[Outcome] = field(default_factory=Counter)
-    touched: set[tuple[str, ...]] = field(default_factory=set)  # fields that held a mutated value
+    tried: set[tuple[str, ...]] = field(default_factory=set)  # fields that were mutated
     findings: list[str] = field(default_factory=list)
 
     def note(self, where: Field, outcome: Outcome) -> None:
         """One more."""
         self.outcomes[outcome] += 1
-        if outcome is not Outcome.REFUSED:
-            self.touched.add(where.path)
+        self.tried.add(where.path)
 
     def join(self, other: Tally) -> None:
         """Add what another one has counted."""
         self.outcomes += other.outcomes
-        self.touched |= other.touched
+        self.tried |= other.tried
         self.findings += other.findings
 
     @property

@@ -1,4 +1,4 @@
-"""Values for a field: at the bounds of its schema, beyond them, and such as the schema takes though they mean nothing."""
+"""Values for a field: at the bounds of its schema, beyond them, and such as it takes though they mean nothing."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ NO_TIMES = ("yesterday", "2026-02-30T00:00:00Z", "", 7)
 NASTY = ("", " ", "a\nb", "\u0000", "žluťoučký 🚀", "$(params.n)", "${HOME}", "'\"\\`$(id)", "../../etc", "null", "-")
 
 # What each pattern of the schemas lets through, and what it does not.
-PATTERNS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
+PATTERNS: dict[str, tuple[tuple[Any, ...], tuple[Any, ...]]] = {
     "^[A-Za-z0-9]": (("A", "a_b", "a-b", "9.9", "a" * 63), ("", "-a", "a b", "a/b", "ä", "a" * 64)),
     "^(group:)?": (("a", "group:nobody", "nobody", "group:g"), ("", "group:", "group: a", "x:y", "a" * 70)),
     "^[a-z0-9]": (("default", "no-such-namespace"), ("", "Default", "a_b", "a" * 64)),
@@ -31,7 +31,7 @@ PATTERNS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "^[A-Za-z]([": (("Odd", "A", "A:b,c"), ("", "9", "a b")),
 }  # fmt: skip
 
-# Semantics: by the whole of a path or its last word, what the schema takes and only the operator can judge, or not even that.
+# By the whole of a path or its last word: what the schema takes, and only the operator can judge, or not even that.
 MEANINGLESS: dict[str, tuple[Any, ...]] = {
     "when": ("no CEL at all", "params.nobody > 1", "jobs['nobody'].outputs == 1", "1 + 1", "jobs.exists(j, true)",
              "jobs['a'].state == 'Completed'", "true", "params.n.all(x, params.n.all(y, true))", "\u0000"),
@@ -57,8 +57,10 @@ MEANINGLESS: dict[str, tuple[Any, ...]] = {
         {"metadata": {"labels": {"not a label": "x"}}}, {"metadata": {"labels": {"cairn.dev/job": "x"}}},
         {"metadata": {"labels": {"a": "not a value!"}}}, {"spec": {"initContainers": [{"name": "main"}]}},
     ),
-    "spec.params": ({}, {"n": None}, {"n": {"deep": [[[[{}]]]]}}, {"n": 2**63 - 1, "": "", "a b": "\u0000"}, {"n": "x" * 65536}),
-    "resources": ({"requests": {"cpu": "-1"}}, {"limits": {"no such": "1"}}, {"requests": {"cpu": "2"}, "limits": {"cpu": "1"}}),
+    "spec.params": ({}, {"n": None}, {"n": {"deep": [[[[{}]]]]}}, {"n": 2**63 - 1, "": "", "a b": "\u0000"},
+                    {"n": "x" * 65536}),
+    "resources": ({"requests": {"cpu": "-1"}}, {"limits": {"no such": "1"}},
+                  {"requests": {"cpu": "2"}, "limits": {"cpu": "1"}}),
     "valueFrom": ({"nonsense": 1}, {"secretKeyRef": {"name": "nobody", "key": "x"}}),
     "target": ("{}", "zlib:AAAA", "nonsense", "zlib:" + "eJw" * 1000),
     "state": ("", "nonsense", "zlib:not base64!", "zlib:eJwDAAAAAAE=", "brotli:AAAA", 'json:{"schemaVersion":99}\n{}',

@@ -223,7 +223,8 @@ class Api:
         content_type: str = "application/json", accept: str, timeout: float = REQUEST_TIMEOUT,
     ) -> aiohttp.ClientResponse:  # fmt: skip
         if not _PATH.fullmatch(path):
-            raise Rejected("a name holds what no name may hold", status=422)
+            refused = Gone if method == "GET" else Rejected
+            raise refused("a name holds what no name may hold", status=404 if method == "GET" else 422)
         headers = {"Content-Type": content_type, "Accept": accept}
         try:
             await self._client.update_params_for_auth(headers, [], ["BearerToken"], path, method, body)
