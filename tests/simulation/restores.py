@@ -136,7 +136,8 @@ def _check_swap(old: Wire, new: Wire, saved: Mapping[str, Wire], pods: set[tuple
 def _check_fork(new: Wire, saved: Mapping[str, Wire]) -> None:
     """What has ended when a fork begins is kept as it was."""
     for record in new["jobs"]:
-        if record["state"] in ENDED and record.get("attempt"):
+        by_hand = record.get("reason") == "CompletedByHand"  # by a request before it began
+        if record["state"] in ENDED and record.get("attempt") and not by_hand:
             granted = {"extraRetries": record.get("extraRetries")}  # by a request before it began
             same = record["id"] in saved and _kept(record) | granted == _kept(saved[record["id"]]) | granted
             require(same, f"a fork began with {record}, and {saved.get(record['id'])} was saved")
