@@ -23,8 +23,10 @@ from cairn.core.checkpoint.objects import CheckpointObject
 from cairn.core.observed import KubeJob, KubePod
 from cairn.ports import Clock, Cluster, Rows, Tracer
 
-# How long a first look waits for everything to be listed. A look before that is only dearer (what is not seen is read
-# live), never wrong; so nothing that holds Kopf's handlers back, such as a new namespace's watches, may hold work up.
+# Everything counts as listed once the watches have brought nothing for a moment, and at the latest so long after the
+# first thing. Nobody tells when it really is; a look before that is only dearer (what is not seen is read live), never
+# wrong. So nothing that is slow to be listed, such as a namespace that is on its way out, may hold work up.
+QUIET_SECONDS = 0.2
 LISTING_SECONDS = 2.0
 
 
@@ -46,6 +48,8 @@ class Operator:
         self._roll_call = RollCall(cluster, self._views, self, settings.namespaces, settings.resync_seconds)
         self._listed = asyncio.Event()
         self._draining = False
+        self._listing: asyncio.TimerHandle | None = None  # runs out when nothing more is listed
+        self._listing_ends = 0.0
         self._beat = 0.0
 
     # --- What the watches bring. None of it carries meaning: what is new leads to one more look at an execution.
@@ -56,7 +60,6 @@ class Operator:
         if (key := self._views.see_execution(body)) is not None:
             if self._work is not None:
                 self._work.add(key)
-            self._begin_later()
 
     def see_job(self, body: Mapping[str, Any]) -> None:
         """Take in a Kubernetes Job that was created or has changed."""
@@ -74,7 +77,6 @@ class Operator:
         if (seen := self._views.checkpoints.see(body)) is not None:
             if self._work is not None:
                 self._work.consider(seen)
-            self._begin_later()
 
     def forget_execution(self, body: Mapping[str, Any]) -> None:
         """An execution was deleted."""
@@ -121,6 +123,7 @@ class Operator:
     def _note_event(self, resource: str) -> None:
         metrics.WATCH_EVENTS.labels(resource).inc()
         metrics.WATCH_LAST.labels(resource).set(self._clock().timestamp())
+        self._begin_soon()
 
     @property
     def begun(self) -> bool:
@@ -131,9 +134,16 @@ class Operator:
         """Everything that exists has been seen once: the work may begin."""
         self._listed.set()
 
-    def _begin_later(self) -> None:
-        if not self.begun:
-            asyncio.get_running_loop().call_later(LISTING_SECONDS, self.begin)
+    def _begin_soon(self) -> None:
+        """Begin when the watches have been quiet for a moment."""
+        if self.begun:
+            return
+        now = asyncio.get_running_loop().time()
+        if self._listing is None:
+            self._listing_ends = now + LISTING_SECONDS
+        else:
+            self._listing.cancel()
+        self._listing = asyncio.get_running_loop().call_at(min(now + QUIET_SECONDS, self._listing_ends), self.begin)
 
     def _look_at(self, uid: str | None) -> None:
         if self._work is not None:
@@ -144,7 +154,6 @@ class Operator:
     async def run(self) -> None:
         """Work whenever this replica leads, until cancelled."""
         async with asyncio.TaskGroup() as group:
-            group.create_task(self._heartbeat())
             group.create_task(self._roll_call.run())
             group.create_task(self._election.run(self._serve_term))
 
@@ -183,7 +192,8 @@ class Operator:
         """How many checkpoints wait for their row; 0 where there is no database, and on a standby."""
         return self._work.backlog() if self._work else 0
 
-    async def _heartbeat(self) -> None:
+    async def beat(self) -> None:
+        """Show that the loop turns, from the very start, until cancelled."""
         while True:
             self._beat = asyncio.get_running_loop().time()
             await asyncio.sleep(5)

@@ -47,7 +47,7 @@ from cairn.core.actions import (
     TakeCheckpoint,
     Urgency,
 )
-from cairn.core.observed import Refusal
+from cairn.core.observed import PASSING_MOST, Refusal
 from cairn.core.planner import plan as make_plan
 from cairn.core.restore import packs
 from cairn.errors import AlreadyExists, ApiError, Conflict, Gone, NotLeading, Refused, Rejected
@@ -61,7 +61,6 @@ WRITE_SOON = 0.2  # seconds a deferrable status write may wait for more to write
 CALLS_AT_ONCE = 32
 LOG_TAILS_AT_ONCE = 4
 REFUSED_AGAIN_FIRST = timedelta(seconds=1)
-REFUSED_AGAIN_MOST = timedelta(seconds=30)
 AFTER_ERROR = 1.0  # seconds: what is still wanted is not tried again sooner
 
 
@@ -250,7 +249,7 @@ class Reconciler:
         waited = (before.retry_at - before.since) * 2 if before and before.since else REFUSED_AGAIN_FIRST
         if error.retry_after is not None:
             waited = max(waited, timedelta(seconds=error.retry_after))
-        return Refusal(names.LAUNCH_REFUSED, error.message, now + min(waited, REFUSED_AGAIN_MOST), since=now)
+        return Refusal(names.LAUNCH_REFUSED, error.message, now + min(waited, PASSING_MOST), since=now)
 
     async def _create_once(self, manifest: dict[str, Any]) -> bool:
         """Create an object whose name says what is in it: if the name is taken, it is there already (False)."""

@@ -210,7 +210,10 @@ class Views:
         pod = kube_pod(body)
         seen = self.seen(pod.execution_uid)
         pods = seen.pods.setdefault(pod.job_name, {})
-        unchanged = pods.get(pod.uid) == pod
+        old = pods.get(pod.uid)
+        if old is not None and int(old.resource_version) > int(pod.resource_version):
+            return None
+        unchanged = old == pod
         pods[pod.uid] = pod
         seen.absent_pods.pop(pod.job_name, None)
         return None if unchanged else pod.execution_uid
@@ -285,4 +288,4 @@ class Views:
 
 
 def _recent(noted: dict[str, datetime], now: datetime) -> frozenset[str]:
-    return frozenset(name for name, at in noted.items() if now - at <= ABSENCE_COUNTS_FOR)
+    return frozenset(name for name, at in noted.items() if abs(now - at) <= ABSENCE_COUNTS_FOR)

@@ -92,6 +92,7 @@ class Work:
         """A Checkpoint was deleted, and let go."""
         self._keeper.gone(seen)
         self._outbox.forget(seen.uid)
+        self.look_at(seen.execution_uid)  # which may still wait for it, and have it made again
         if not self._views.checkpoints.any_in(seen.namespace):
             self._outbox.forget_tenant(seen.namespace)  # the namespace may be next
 

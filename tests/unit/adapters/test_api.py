@@ -31,7 +31,8 @@ class Client:
     """The official client as far as the helper uses it: one canned answer, or an error."""
 
     def __init__(self, status: int = 200, body: Any = None, error: Exception | None = None, **headers: str) -> None:
-        self.status, self.body, self.error, self.headers = status, body, error, headers
+        self.status, self.error, self.headers = status, error, headers
+        self.body = {} if body is None else body
         self.sent: list[tuple[str, str, Any]] = []
         self.configuration = self
         self.host = "https://server"

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from cairn import names
 from cairn.adapters.clock import system_clock
 from cairn.app import operator
 from cairn.app.executions import Key
@@ -118,7 +119,6 @@ async def test_a_checkpoint_that_is_gone_is_told_once_whoever_found_it(monkeypat
 
 async def test_no_term_begins_once_a_stop_was_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
     """The Lease may be won, or won again, while what is under way ends."""
-    monkeypatch.setattr(Operator, "_heartbeat", lambda self: asyncio.sleep(0))
     turns = Turns()
     made = Operator(None, system_clock, Settings(), election=turns)  # type: ignore[arg-type]
     running = asyncio.create_task(made.run())
@@ -157,3 +157,31 @@ async def until(holds: Callable[[], object]) -> None:
     async with asyncio.timeout(5):
         while not holds():
             await asyncio.sleep(0.001)
+
+
+async def test_an_execution_is_looked_at_when_a_checkpoint_of_it_is_gone(monkeypatch: pytest.MonkeyPatch) -> None:
+    looked: list[str] = []
+
+    async def look(self: Reconciler, key: Key) -> None:
+        looked.append(key.name)
+
+    monkeypatch.setattr(Reconciler, "reconcile", look)
+    turns = Turns()
+    made = Operator(None, system_clock, Settings(), election=turns)  # type: ignore[arg-type]
+    running = asyncio.create_task(made.run())
+    await until(lambda: hasattr(turns, "_work"))
+    try:
+        made.begin()
+        made.see_execution({"metadata": META, "spec": {}})
+        meta = META | {"name": "c", "uid": "uid-of-c", "creationTimestamp": "2026-01-31T08:00:00Z",
+                       "labels": {names.LABEL_EXECUTION_UID: "u"}}  # fmt: skip
+        checkpoint = {"metadata": meta, "spec": {"executionRef": {"name": "x"}}}
+        made._views.checkpoints.see(checkpoint)
+        turns.win()
+        await until(lambda: looked == ["x"])
+        made.forget_checkpoint(checkpoint)
+        await until(lambda: looked == ["x", "x"])
+    finally:
+        await turns.lose()
+        running.cancel()
+        await asyncio.wait({running})

@@ -213,8 +213,7 @@ class Api:
                 metrics.note_request(*done, code, time.perf_counter() - began)
         if response.status >= 400:
             raise self._error(method, response, data)
-        decoded: Body = json.loads(data)
-        return decoded
+        return _decoded(method, data)
 
     def _error(self, method: str, response: aiohttp.ClientResponse, data: bytes) -> ApiError:
         return _error(method, response.status, response.headers, data, discreet=self._discreet)
@@ -224,7 +223,8 @@ class Api:
         content_type: str = "application/json", accept: str, timeout: float = REQUEST_TIMEOUT,
     ) -> aiohttp.ClientResponse:  # fmt: skip
         if not _PATH.fullmatch(path):
-            raise Rejected("a name holds what no name may hold", status=422)
+            refused = Gone if method == "GET" else Rejected
+            raise refused("a name holds what no name may hold", status=404 if method == "GET" else 422)
         headers = {"Content-Type": content_type, "Accept": accept}
         try:
             await self._client.update_params_for_auth(headers, [], ["BearerToken"], path, method, body)
@@ -241,6 +241,17 @@ class Api:
             raise Unavailable(f"{method}: {type(error).__name__}") from error
         response: aiohttp.ClientResponse = answer.response
         return response
+
+
+def _decoded(method: str, data: bytes) -> Body:
+    """What was answered; something between here and the API server may have answered in its stead."""
+    try:
+        decoded = json.loads(data)
+    except ValueError:
+        decoded = None
+    if not isinstance(decoded, dict):
+        raise Unavailable(f"{method} was answered with what is no object")
+    return decoded
 
 
 def _error(method: str, status: int, headers: Mapping[str, str], data: bytes, *, discreet: bool) -> ApiError:

@@ -48,10 +48,14 @@ class CheckpointViews:
 
     def see(self, body: Mapping[str, Any]) -> CheckpointObject | None:
         """Take in an object as an event or an answer shows it; None where that is nothing new."""
-        return self.wrote(objects.view(body))
+        return self._take_in(objects.view(body))
 
-    def wrote(self, seen: CheckpointObject) -> CheckpointObject | None:
-        """Take in an object as an own write has left it."""
+    def wrote(self, seen: CheckpointObject) -> None:
+        """Take in an object as an own write has left it; not one that was heard to be gone before the answer came."""
+        if seen.uid in self._by_uid:
+            self._take_in(seen)
+
+    def _take_in(self, seen: CheckpointObject) -> CheckpointObject | None:
         old = self._by_uid.get(seen.uid)
         if old is not None and int(old.resource_version) >= int(seen.resource_version):
             return None
