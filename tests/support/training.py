@@ -6,7 +6,13 @@ from typing import Any
 
 import httpx
 
+from support.jobs import hanging, job
+from support.kube import Kube, until
+
 PREFIX = "/api/training/dag"
+NO_CHECKPOINT = "checkpoint_1700000000000_zzzzzzzz"
+
+_QUIET = {"triggers": ["manual"]}
 
 Json = dict[str, Any]
 
@@ -60,3 +66,31 @@ def problem(answer: httpx.Response, status: int, kind: str = "") -> Json:
     assert (found["success"], found["status"]) == (False, status)
     assert not kind or found["type"] == f"urn:cairn:problem:{kind}", found
     return found
+
+
+# --- Executions to ask about -----------------------------------------------------------------------------------------
+
+
+def half_done(kube: Kube, name: str = "train", **spec: Any) -> str:
+    """An execution whose first job is done and whose second one runs; its UID."""
+    uid: str = kube.run(name, job("a"), hanging("b", "a"), job("c", "b"), checkpoint=_QUIET, **spec)["metadata"]["uid"]
+    kube.wait_job(name, "a", state="Completed")
+    until(lambda: kube.job(name, "b").get("startedAt"), "b runs")
+    return uid
+
+
+def finished(kube: Kube, name: str = "done") -> str:
+    """An execution that has succeeded; its UID."""
+    uid: str = kube.run(name, job("a"), checkpoint=_QUIET)["metadata"]["uid"]
+    kube.wait(name, "Finished")
+    return uid
+
+
+def named(kube: Kube, name: str) -> str:
+    """An execution as these endpoints take it."""
+    return f"{kube.namespace}/{name}"
+
+
+def gone(kube: Kube, name: str) -> None:
+    """Delete an execution, and wait until it is."""
+    kube.kubectl("delete", "dagx", name, "--wait=true")

@@ -31,6 +31,7 @@ from cairn.app.access import Access, Remembering
 logger = logging.getLogger(__name__)
 
 _KEEP_ALIVE_SECONDS = 30
+_REST_SECONDS = 5.0  # for the database, once it was away: what can be read from the objects is, without a wait
 _SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
@@ -38,7 +39,7 @@ _SIGNALS = (signal.SIGTERM, signal.SIGINT)
 async def connected(settings: ApiSettings) -> AsyncIterator[Parts]:
     """The parts of an application on a real cluster, and a database where one is named. Raises NotConfigured."""
     address = settings.address()
-    pool = Pool(address, READER) if address else None
+    pool = Pool(address, READER, rest=_REST_SECONDS) if address else None
     api = await connect(discreet=True)
     try:
         if pool is not None:

@@ -55,6 +55,8 @@ from cairn.ports import Clock, Cluster
 
 logger = logging.getLogger(__name__)
 
+Search = Explain | ReadLog | FetchResult | FetchPacks | FetchJobs | FetchCheckpoint  # done beside the loop
+
 WRITE_SOON = 0.2  # seconds a deferrable status write may wait for more to write
 CALLS_AT_ONCE = 32
 LOG_TAILS_AT_ONCE = 4
@@ -180,25 +182,33 @@ class Reconciler:
                     key = view.key
                     await self._cluster.delete_execution(key.namespace, key.name, key.uid)
                     return False
-                case Explain():
-                    return self._start(view.key, action, action.uid, self._finder.explain(view, action))
-                case ReadLog():
-                    return self._start(view.key, action, action.name, self._finder.read_log(view, action))
                 case SavePack():
                     return await self._save_pack(action)
-                case FetchResult():
-                    return self._start(view.key, action, action.digest, self._finder.fetch_result(view, action))
-                case FetchPacks():
-                    return self._start(view.key, action, "", self._finder.fetch_packs(view, action))
-                case FetchJobs():
-                    return self._start(view.key, action, action.name, self._finder.fetch_jobs(view, action))
-                case FetchCheckpoint():
-                    return self._start(view.key, action, "", self._finder.fetch_checkpoint(view, action))
                 case KeepLogTail():
                     name = action.manifest["metadata"]["name"]
                     return self._start(view.key, action, name, self._keep_log_tail(action), look=False)
+                case Explain() | ReadLog() | FetchResult() | FetchPacks() | FetchJobs() | FetchCheckpoint():
+                    return self._start(view.key, action, *self._search(view, action))
                 case _:
                     assert_never(action)
+
+    def _search(self, view: ExecutionView, action: Search) -> tuple[str, Coroutine[Any, Any, None]]:
+        """What is looked for, of its kind, and the search for it."""
+        match action:
+            case Explain(uid=subject):
+                return subject, self._finder.explain(view, action)
+            case ReadLog(name=subject):
+                return subject, self._finder.read_log(view, action)
+            case FetchResult(digest=subject):
+                return subject, self._finder.fetch_result(view, action)
+            case FetchJobs(name=subject):
+                return subject, self._finder.fetch_jobs(view, action)
+            case FetchPacks():
+                return "", self._finder.fetch_packs(view, action)
+            case FetchCheckpoint():
+                return "", self._finder.fetch_checkpoint(view, action)
+            case _:
+                assert_never(action)
 
     # --- Launching and stopping
 

@@ -66,7 +66,14 @@ class RollCall:
         wait = self._seconds * random.uniform(0.5, 1)
         while True:
             await asyncio.sleep(wait)
-            wait = self._seconds if await self.call() else min(self._seconds, _AGAIN)
+            wait = self._seconds if await self._tried() else min(self._seconds, _AGAIN)
+
+    async def _tried(self) -> bool:
+        try:
+            return await self.call()
+        except Exception:  # a net below the watches must not end the process
+            logger.exception("a roll call has ended early")
+            return False
 
     async def call(self) -> bool:
         """Do it once; whether everything could be listed."""

@@ -82,6 +82,7 @@ class Away(Pool):
 
     def __init__(self) -> None:
         self._role = "cairn_test"
+        self._may_use = lambda: None
         self.error: Exception | None = None
 
     async def call(self) -> None:

@@ -6,9 +6,11 @@ import asyncio
 
 import pytest
 from prometheus_client import REGISTRY
+from psycopg_pool import PoolTimeout
 
+from cairn.adapters.postgres import pool as postgres
 from cairn.adapters.postgres.pool import OPERATOR, Pool
-from cairn.errors import NotLeading
+from cairn.errors import NotLeading, StoreUnavailable
 
 
 class Cancelled:
@@ -86,3 +88,43 @@ async def test_who_may_not_use_it_calls_nothing(monkeypatch: pytest.MonkeyPatch)
         async with pool.connection():
             pytest.fail("it was used")
     assert REGISTRY.get_sample_value("cairn_database_calls_total") == before
+
+
+class Away:
+    """One that has waited for a connection in vain."""
+
+    def __init__(self) -> None:
+        self.asked = 0
+
+    async def getconn(self) -> object:
+        self.asked += 1
+        raise PoolTimeout
+
+
+@pytest.mark.parametrize(
+    ("rest", "why_not", "asked"),
+    [(5.0, "connection refused", 1), (0.0, "connection refused", 3), (5.0, "", 3)],
+    ids=["rests", "asks again: the operator has a gate of its own", "asks again: all are in use, or it is back"],
+)
+async def test_who_can_do_without_does_not_wait_again_at_once(
+    monkeypatch: pytest.MonkeyPatch, rest: float, why_not: str, asked: int
+) -> None:
+    now = [100.0]
+    monkeypatch.setattr(postgres.time, "monotonic", lambda: now[0])
+    inner = Away()
+    pool = Pool("postgresql://nobody@127.0.0.1:1/none", OPERATOR, rest=rest)
+    monkeypatch.setattr(pool, "_pool", inner)
+    pool._why_not = why_not
+
+    async def ask() -> None:
+        with pytest.raises(StoreUnavailable) as caught:
+            async with pool.connection():
+                pytest.fail("there is none")
+        assert why_not in str(caught.value)
+
+    for _ in range(3):
+        await ask()
+    assert inner.asked == asked
+    now[0] += 5.0
+    await ask()
+    assert inner.asked == asked + 1

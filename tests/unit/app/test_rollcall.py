@@ -180,11 +180,14 @@ async def test_attempts_of_executions_that_are_not_known_are_dropped(bench: Benc
     assert bench.views._seen == {}
 
 
-async def test_a_list_that_failed_is_read_again_soon(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("error", [Unavailable("no answer"), KeyError("items")], ids=["no answer", "a wrong one"])
+async def test_a_list_that_failed_is_read_again_soon(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, error: Any
+) -> None:
     monkeypatch.setattr(rollcall, "_AGAIN", 0.01)
     monkeypatch.setattr(rollcall.random, "uniform", lambda least, most: 0)
     bench.empty()
-    bench.cluster.fail("call_roll", Unavailable("no answer"))
+    bench.cluster.fail("call_roll", error)
     running = asyncio.create_task(RollCall(bench.cluster, bench.views, bench.heir, (), 600).run())
     await until(lambda: bench.heir.executions == ["x"])
     running.cancel()

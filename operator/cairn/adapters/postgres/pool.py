@@ -5,12 +5,14 @@ Rules:
 - Each connection takes on one role at once, so that it may do no more than that, whoever logged in.
 - The address is asked for anew for each connection, and none lives for long: so a password can be changed meanwhile.
 - Nothing waits for long: the server ends a statement, this side a call, each after its own time.
+- Where many ask who can do without, only the first waits for a database that is away: the others rest for a while.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
@@ -52,13 +54,21 @@ def check_address(address: Address) -> str:
 
 
 class Pool:
-    """Connections of one role. Raises NotConfigured for what is no address."""
+    """Connections of one role. Raises NotConfigured for what is no address.
 
-    def __init__(self, address: Address, role: str, size: int = 6, may_use: Callable[[], None] = lambda: None) -> None:
+    `rest`: for how many seconds nobody is made to wait once somebody has waited in vain, as none could be made.
+    """
+
+    def __init__(
+        self, address: Address, role: str, size: int = 6, may_use: Callable[[], None] = lambda: None, *,
+        rest: float = 0.0,
+    ) -> None:  # fmt: skip
         check_address(address)
         self._address = address
         self._may_use = may_use  # raises where nothing may be asked or written any more
         self._role = role
+        self._rest = rest
+        self._rests_until = 0.0
         self._why_not = ""  # what the last try to connect came to; the pool itself only tells that time is up
         self._pool: AsyncConnectionPool[Connection] = AsyncConnectionPool(
             self._resolve, connection_class=self._remembering(), configure=self._configure, open=False, min_size=0,
@@ -99,9 +109,12 @@ class Pool:
 
     @asynccontextmanager
     async def _connection(self) -> AsyncIterator[Connection]:
+        if self._why_not and time.monotonic() < self._rests_until:
+            raise StoreUnavailable(names.DATABASE_UNAVAILABLE, self._why_not)
         try:
             connection = await self._pool.getconn()
         except PoolTimeout as error:
+            self._rests_until = time.monotonic() + self._rest
             raise StoreUnavailable(names.DATABASE_UNAVAILABLE, self._why_not or str(error)) from error
         try:
             self._may_use()  # again: it may have taken a while to get one

@@ -190,20 +190,8 @@ class Keeper:
             return None
         if awaits_drain(view.execution, seen.name):
             return _DRAINING
-        try:
-            with metrics.CHECKPOINT_SECONDS.time():
-                newest = self._newest(seen, view.key.uid)
-                parent = self._parent(view, newest)
-                label = label_of(seen, parent, self._moment(seen, view, newest))
-                found = await cut(view, label, self._archive, limit=self._limit)
-        except CannotSave as error:
-            await self._fail(seen, error.reason, str(error), view)
-            return None
-        except (ApiError, StoreError):
-            raise
-        except Exception as error:  # a bug must cost this checkpoint, not the execution
-            logger.exception("%s/%s: its state cannot be written down", seen.namespace, seen.name)
-            await self._fail(seen, names.SERIALIZATION_FAILED, type(error).__name__, view)
+        found = await self._cut(seen, view)
+        if found is None:
             return None
         if found.taken.state is None:
             return await self._take_large(seen, view, found)
@@ -213,6 +201,23 @@ class Keeper:
             await self._ready(seen, view.execution.identity, found, self._outbox.promise)
         except Rejected as error:  # the API server will never take it
             await self._fail(seen, names.SERIALIZATION_FAILED, error.message, view, logged=str(error))
+        return None
+
+    async def _cut(self, seen: CheckpointObject, view: ExecutionView) -> Cut | None:
+        """The state, written down; None: it cannot be, and the checkpoint has failed."""
+        try:
+            with metrics.CHECKPOINT_SECONDS.time():
+                newest = self._newest(seen, view.key.uid)
+                parent = self._parent(view, newest)
+                label = label_of(seen, parent, self._moment(seen, view, newest))
+                return await cut(view, label, self._archive, limit=self._limit)
+        except CannotSave as error:
+            await self._fail(seen, error.reason, str(error), view)
+        except (ApiError, StoreError):
+            raise
+        except Exception as error:  # a bug must cost this checkpoint, not the execution
+            logger.exception("%s/%s: its state cannot be written down", seen.namespace, seen.name)
+            await self._fail(seen, names.SERIALIZATION_FAILED, type(error).__name__, view)
         return None
 
     async def _await_import(self, seen: CheckpointObject) -> float | None:
