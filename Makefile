@@ -28,7 +28,7 @@ setup: $(VENV)/.ready  ## Make the virtual environment
 lint: setup  ## Style, types, import layers
 	$(VENV)/bin/ruff check operator tests docs
 	$(VENV)/bin/mypy
-	MYPYPATH=operator:tests $(VENV)/bin/mypy --strict -p cluster -p demo -p bench -p pictures -p support
+	MYPYPATH=operator:tests $(VENV)/bin/mypy --strict -p cluster -p demo -p bench -p pictures -p support -p reliability
 	$(VENV)/bin/lint-imports --no-cache
 
 .PHONY: test-fast
@@ -53,6 +53,16 @@ demo-down: setup  ## Remove what the demo has left running
 .PHONY: bench
 bench: setup  ## Measure, beside scripts that do the same without Cairn
 	$(PY) -m bench
+
+.PHONY: crash-points
+crash-points: setup  ## Kill the operator before and after every write and commit, for docs/reliability.md
+	$(PY) -m cluster build --nodes fake
+	$(PY) -m reliability.crash_points
+
+.PHONY: lying-api
+lying-api: setup  ## Run everything before an API server that lies, for docs/reliability.md
+	$(PY) -m cluster build --nodes fake
+	$(PY) -m reliability.lying_api
 
 .PHONY: docs
 docs: setup  ## Generate what is made of code and data: references, pages of the command line, reliability
