@@ -76,6 +76,16 @@ mutations: setup  ## Mutate objects from their schemas, wrong ones too, on a clu
 fuzz: setup  ## Feed parsers what nobody would write, and keep what is worth it (SEED, MINUTES)
 	$(PY) -m fuzz --seed $(or $(SEED),1) --minutes $(or $(MINUTES),10)
 
+.PHONY: crash-points
+crash-points: setup  ## Kill the operator before and after every write and commit, for docs/reliability.md
+	$(PY) -m cluster build --nodes fake
+	$(PY) -m reliability.crash_points
+
+.PHONY: lying-api
+lying-api: setup  ## Run everything before an API server that lies, for docs/reliability.md
+	$(PY) -m cluster build --nodes fake
+	$(PY) -m reliability.lying_api
+
 .PHONY: docs
 docs: setup  ## Generate what is made of code and data: references, pages of the command line, reliability
 	$(PY) docs/generate_reference.py

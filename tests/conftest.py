@@ -135,11 +135,7 @@ def rows(request: pytest.FixtureRequest) -> Iterator[Rows]:
 
 @pytest.fixture(scope="session")
 def tenants() -> Iterator[ExitStack]:
-    """The namespaces that the service has served: they go once it is stopped.
-
-    Kopf waits for ever for an object that it has not listed yet when its namespace goes, and passes on no change of any
-    other meanwhile; this is about what the API answers, not about that.
-    """
+    """The namespaces that the service has served: they go once it is stopped, and keep no test waiting meanwhile."""
     with ExitStack() as stack:
         yield stack
 

@@ -161,8 +161,8 @@ nothing had been, and the ends are compared: phases, records of jobs with attemp
 Jobs, pods, results, inputs, checkpoints with trigger and cause, rows (each its object's, by id and digest), graves.
 
 *Lost*: something of the undisturbed end is missing, or the end was not reached. *Doubled*: something is there that is
-not in the undisturbed end. *Not met*: the point was passed fewer times in that run, twice, so nobody was killed. *Tried*
-are fewer than there are where the time that a run was given was over.
+not in the undisturbed end. *Not met*: the point was passed fewer times in that run, twice, so nobody was killed.
+*Tried* are fewer than there are where the time that the run was given was over.
 """
 
 

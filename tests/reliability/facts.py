@@ -91,9 +91,8 @@ def facts(ends: Ends) -> Facts:
     digests = {r["id"]: r["digest"] for r in ends.rows}
     for checkpoint in ends.checkpoints:
         status = checkpoint["status"]
-        found[f"checkpoint {_cause(checkpoint)} {status['phase']}"] += 1
-        if digests.get(status["checkpointId"]) == status["digest"]:
-            found[f"row of {_cause(checkpoint)}"] += 1
+        where = "row too" if digests.get(status["checkpointId"]) == status["digest"] else "no such row"
+        found.update(f"checkpoint {cause} {status['phase']}, {where}" for cause in _causes(checkpoint))
     found["grave"] += ends.graves
     return +Counter({fact: 1 if _OF_TIME in fact else times for fact, times in found.items()})
 
@@ -108,13 +107,16 @@ def _of_execution(body: Object) -> list[str]:
     return found
 
 
-def _cause(checkpoint: Object) -> str:
-    """Why a checkpoint is there. How many the passing of time has led to is left out: a crash takes time too."""
+def _causes(checkpoint: Object) -> list[str]:
+    """Why a checkpoint is there, each reason by itself: how many share one depends on how fast all is.
+
+    How many the passing of time has led to is left out: a crash takes time too.
+    """
     spec = checkpoint["spec"]
-    trigger = spec.get("trigger", "manual")
-    why = {} if trigger == _OF_TIME else spec.get("metadata", {})
-    told = {k: v for k, v in why.items() if k not in ("epoch", "requestId")}
-    return f"{spec['executionRef']['name']} {trigger} {json.dumps(told, sort_keys=True)}"
+    trigger, metadata = spec.get("trigger", "manual"), spec.get("metadata", {})
+    whose = f"{spec['executionRef']['name']} {trigger}"
+    shared = metadata.get("levels") or metadata.get("jobs")
+    return [f"{whose} {one}" for one in shared.split(", ")] if shared else [whose]
 
 
 def twice(ends: Ends) -> list[str]:

@@ -1,13 +1,14 @@
 """What users do, each from its beginning to its end: the operator may be killed at any moment of it.
 
-A scenario waits for what it needs and never for a time, and ends the same way however often the operator was gone.
+A scenario waits for what it needs and never for a time, and ends the same way however often the operator was gone: what
+one checkpoint more or less would change, it lets happen only after the one before is stored.
 """
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 
-from reliability.tenant import Tenant
+from reliability.tenant import Tenant, stored
 from support.jobs import hanging, job, lasting
 
 Scenario = Callable[[Tenant], Awaitable[None]]
@@ -46,8 +47,7 @@ async def stop(user: Tenant) -> None:
     await user.patch("dagexecutions", "work", {"spec": {"paused": True, "pause": {"mode": "Stop"}}})
     await user.condition("work", "Paused")
     await user.patch("dagexecutions", "work", {"spec": {"paused": False}})
-    await user.job("work", "a", attempt=2, startedAt=...)
-    await user.release("work", "a")
+    await user.finish("work", "a", attempt=2)
     await user.condition("work", "Succeeded")
 
 
@@ -81,14 +81,14 @@ async def job_completed(user: Tenant) -> None:
     """A checkpoint for each job that has come to an end."""
     await user.run("work", job("a", **ROWS), job("b", "a"), checkpoint={"triggers": ["job-completed"]})
     await user.condition("work", "Succeeded")
-    await user.checkpoints(2)
+    await user.saved("work")
 
 
 async def level_completed(user: Tenant) -> None:
     """A checkpoint for each level."""
     await user.run("work", job("a"), lasting("b", duration="200ms"), job("c", "a", "b"))
     await user.condition("work", "Succeeded")
-    await user.checkpoints(2)
+    await user.saved("work")
 
 
 async def before_critical(user: Tenant) -> None:
@@ -101,20 +101,26 @@ async def before_critical(user: Tenant) -> None:
 
 async def retention(user: Tenant) -> None:
     """Three checkpoints, of which one is kept."""
-    await user.run("work", job("a", **ROWS), job("b", "a"), job("c", "b"), checkpoint={"retentionCount": 1})
+    await user.run("work", job("a", **ROWS), hanging("b", "a"), hanging("c", "b"), checkpoint={"retentionCount": 1})
+    for level, released in enumerate(("b", "c", "")):
+
+        async def alone(wanted: str = str(level)) -> bool:
+            found = await user.list("checkpoints")
+            return [c["spec"]["metadata"].get("levels") for c in found if stored(c)] == [wanted] and len(found) == 1
+
+        await user.until(alone, f"the checkpoint of level {level} is the only one")
+        if released:
+            await user.finish("work", released)
     await user.condition("work", "Succeeded")
-
-    async def last() -> bool:
-        return [c["spec"]["metadata"].get("levels") for c in await user.list("checkpoints")] == ["2"]
-
-    await user.until(last, "the last one is kept")
 
 
 async def rewind(user: Tenant) -> None:
     """Back to where the first job had completed, and on from there."""
-    await user.run("work", job("a", **ROWS), job("b", "a"))
+    await user.run("work", job("a", **ROWS), hanging("b", "a"))
+    first = (await user.checkpoints(1))[0]
+    await user.finish("work", "b")
     await user.condition("work", "Succeeded")
-    first = (await user.checkpoints(2))[0]
+    await user.saved("work")
     back = {"checkpointName": first["metadata"]["name"], "requestId": "r"}
     await user.patch("dagexecutions", "work", {"spec": {"restoreFrom": back}})
 
@@ -122,6 +128,7 @@ async def rewind(user: Tenant) -> None:
         return bool((await user.get("dagexecutions", "work"))["status"].get("epoch"))
 
     await user.until(rewound, "it is rewound")
+    await user.finish("work", "b", attempt=2)
     await user.condition("work", "Succeeded")
 
 
@@ -129,7 +136,7 @@ async def fork(user: Tenant) -> None:
     """Another execution from where one has failed; it runs the rest."""
     await user.run("work", job("a", **ROWS), job("b", "a", fake={"exit-code": "1"}))
     await user.condition("work", "Finished")
-    await user.checkpoints(1)
+    await user.saved("work")
     await user.run("again", job("a", **ROWS), job("b", "a"), restoreFrom={"latestOf": "work"})
     await user.condition("again", "Succeeded")
 

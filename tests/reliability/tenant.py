@@ -147,6 +147,21 @@ class Tenant:
         found = await self.until(enough, f"{count} checkpoints are stored")
         return sorted(found, key=lambda c: str(c["status"]["checkpointId"]))
 
+    async def saved(self, execution: str) -> None:
+        """Wait until nothing that was decided is still to be saved, and the database has it all."""
+
+        async def done() -> bool:
+            status = (await self.get("dagexecutions", execution)).get("status", {})
+            return not status.get("checkpointing", {}).get("pending")
+
+        await self.until(done, f"the checkpoints of {execution} are taken")
+        await self.checkpoints(1)
+
+    async def finish(self, execution: str, job: str, attempt: int = 1) -> None:
+        """Let a hanging job end, once it runs."""
+        await self.job(execution, job, attempt=attempt, startedAt=...)
+        await self.release(execution, job)
+
     async def release(self, execution: str, job: str) -> None:
         """Let the hanging pods of a job end, of whatever attempt."""
         selector = f"cairn.dev/execution={execution},cairn.dev/job={job}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import select
 import signal
 import sys
 from collections.abc import Mapping
@@ -28,13 +29,24 @@ def _be(order: Mapping[str, Any]) -> None:
 
 def _serve() -> None:
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody here waits for them
+    handles: list[int] = []
     for line in sys.stdin:
         if (pid := os.fork()) == 0:
             try:
                 _be(json.loads(line))
             finally:
                 os._exit(1)
+        handles = [os.pidfd_open(pid), *(each for each in handles if _runs(each))]
         print(pid, flush=True)
+    for handle in filter(_runs, handles):  # whoever wanted them is gone
+        signal.pidfd_send_signal(handle, signal.SIGKILL)
+
+
+def _runs(handle: int) -> bool:
+    if not select.select([handle], [], [], 0)[0]:
+        return True
+    os.close(handle)
+    return False
 
 
 if __name__ == "__main__":

@@ -106,14 +106,14 @@ class ApiProxy:
     def __init__(self, upstream: Upstream, folder: Path) -> None:
         self._upstream = upstream
         self._folder = folder
-        self._runner = web.ServerRunner(web.Server(self._serve, logger=_SILENT))
+        self._runner = web.ServerRunner(web.Server(self._serve, logger=_SILENT), shutdown_timeout=0.1)
         self.meddler = Meddler()
         self.kubeconfig = folder / "kubeconfig"
 
     async def start(self) -> ApiProxy:
         """Listen, and write the kubeconfig that leads here."""
         await self._runner.setup()
-        site = web.TCPSite(self._runner, "127.0.0.1", 0, shutdown_timeout=0.1)
+        site = web.TCPSite(self._runner, "127.0.0.1", 0)
         await site.start()
         port = self._runner.addresses[0][1]
         self._folder.mkdir(parents=True, exist_ok=True)

@@ -192,15 +192,15 @@ class Pages(Meddler):
 
 
 class Held(Meddler):
-    """One list of a namespace waits until it is let go."""
+    """Every list of a namespace waits until it is let go."""
 
-    def __init__(self, namespace: str, kind: str) -> None:
-        self._held = (namespace, f"{LIST} {kind}")
-        self.asked_for, self.let_go = asyncio.Event(), asyncio.Event()
+    def __init__(self, namespace: str) -> None:
+        self._namespace = namespace
+        self.held: set[str] = set()
+        self.let_go = asyncio.Event()
 
     async def asked(self, call: Call) -> Answer | None:
-        if (call.namespace, call.point) == self._held:
-            self.asked_for.set()
+        if call.namespace == self._namespace and call.point.startswith(LIST):
+            self.held.add(call.kind)
             await self.let_go.wait()
         return None
-

@@ -137,6 +137,12 @@ async def test_the_server_may_say_when_to_come_back() -> None:
     assert caught.value.retry_after == 7
 
 
+@pytest.mark.parametrize("body", [b"<html>please log in</html>", b"", b"[]", b"null", b"\xff"])
+async def test_an_answer_that_is_no_object_is_of_somebody_else(body: bytes) -> None:
+    with pytest.raises(errors.Unavailable):
+        await Api(Client(body=body)).get("/x")  # type: ignore[arg-type]
+
+
 @pytest.mark.parametrize("error", [aiohttp.ClientConnectionError(), TimeoutError(), OSError()])
 async def test_no_answer_is_unavailable(error: Exception) -> None:
     with pytest.raises(errors.Unavailable):

@@ -20,10 +20,22 @@ from cairn.config import Settings
 META = {"namespace": "ns", "name": "x", "uid": "u", "resourceVersion": "1", "generation": 1}
 
 
-async def test_work_begins_soon_even_if_the_listing_is_never_told_of(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(operator, "LISTING_SECONDS", 0.01)
+async def test_work_begins_when_the_watches_are_quiet(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(operator, "QUIET_SECONDS", 0.02)
     made = Operator(None, system_clock, Settings())  # type: ignore[arg-type]
-    assert not made.begun
+    await asyncio.sleep(0.05)
+    assert not made.begun, "nothing was listed yet"
+    for version in range(1, 9):
+        made.see_execution({"metadata": META | {"resourceVersion": str(version)}, "spec": {}})
+        assert not made.begun
+    await asyncio.wait_for(made._listed.wait(), 5)
+    assert made.begun
+
+
+async def test_work_begins_soon_even_if_the_watches_are_never_quiet(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(operator, "LISTING_SECONDS", 0.05)
+    monkeypatch.setattr(operator, "QUIET_SECONDS", 10)
+    made = Operator(None, system_clock, Settings())  # type: ignore[arg-type]
     made.see_execution({"metadata": META, "spec": {}})
     assert not made.begun
     await asyncio.wait_for(made._listed.wait(), 5)

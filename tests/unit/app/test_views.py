@@ -195,6 +195,15 @@ def test_pods_are_seen_by_job(views: Views) -> None:
     assert [(p.uid, p.phase) for p in seen(views).pods["j"]] == [("pod-1", "Failed"), ("pod-2", "Running")]
 
 
+@pytest.mark.parametrize(("version", "phase"), [(9, "Succeeded"), (10, "Running"), (11, "Running")])
+def test_an_older_version_of_a_pod_never_replaces_a_newer_one(views: Views, version: int, phase: str) -> None:
+    """As a watch may send it that begins anew with an old list."""
+    for number, told in ((10, "Succeeded"), (version, "Running")):
+        body = pod(told)
+        views.see_pod(body | {"metadata": body["metadata"] | {"resourceVersion": str(number)}})
+    assert seen(views).pods["j"][0].phase == phase
+
+
 @pytest.mark.parametrize(("phase", "left"), [("Running", 0), ("Failed", 1), ("Succeeded", 1)])
 def test_how_a_pod_ended_is_remembered_after_it_is_gone(views: Views, phase: str, left: int) -> None:
     views.see_pod(pod())
