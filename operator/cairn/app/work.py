@@ -22,6 +22,7 @@ from cairn.app.queue import WorkQueue
 from cairn.app.reconcile import Reconciler
 from cairn.app.restores import Restores
 from cairn.app.telling import Telling
+from cairn.app.together import together
 from cairn.app.views import Views
 from cairn.config import Settings, home_of
 from cairn.core.checkpoint.objects import CheckpointObject
@@ -104,13 +105,8 @@ class Work:
     async def run(self) -> None:
         """Work until cancelled."""
         try:
-            async with asyncio.TaskGroup() as group:
-                for queue in self.queues:
-                    group.create_task(queue.run())
-                if self._sweeper is not None:
-                    group.create_task(self._sweeper.run())
-                group.create_task(self._events.run())
-                group.create_task(self._resync())
+            sweeps = [self._sweeper.run()] if self._sweeper is not None else []
+            await together(*(queue.run() for queue in self.queues), *sweeps, self._events.run(), self._resync())
         finally:
             for queue in self.queues:
                 queue.close()
