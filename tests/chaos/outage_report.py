@@ -38,7 +38,7 @@ _NOT_COVERED = (
 )
 _TEXT = """\
 One thing at a time goes away for as long as the name of the line says, on a local cluster with a Postgres and two
-operators (a Lease of 4 s), while an execution is in the middle; then it comes back. Recovery is from that moment (the
+operators, while an execution is in the middle; then it comes back. Recovery is from that moment (the
 part answers again, the process is started, the clock is right) until the first Kubernetes Job of an execution that is
 created then; after faults of Postgres, until every checkpoint that was taken meanwhile has its row. A lost node is
 counted from its deletion until the next attempt of the job that ran there, most of which is the patience of Kubernetes'

@@ -21,7 +21,6 @@ from support.kube import Kube, until
 from support.operator_process import OperatorProcess
 from support.postgres import PostgresServer
 
-LEASE_SECONDS = 4
 _serial = itertools.count()
 
 
@@ -99,7 +98,7 @@ class Rig:
     def _operator(self, number: int) -> TurnedOperator:
         log = BUILD / "logs" / f"{self.kube.namespace}-operator-{number}.log"
         settings = {
-            "DATABASE_URL": self.rows.url, "CAIRN_LEADER_ELECTION": "true", "CAIRN_LEASE_SECONDS": str(LEASE_SECONDS),
+            "DATABASE_URL": self.rows.url, "CAIRN_LEADER_ELECTION": "true",
             "CAIRN_HOME_NAMESPACE": self.kube.namespace, "POD_NAME": f"operator-{number}",
         }  # fmt: skip
         clock = self.folder / f"clock-{number}"

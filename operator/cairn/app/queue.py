@@ -15,6 +15,7 @@ from typing import Any, Generic, TypeVar
 
 from cairn.app import metrics
 from cairn.app.logfields import Fields, about
+from cairn.app.together import together
 from cairn.errors import NotLeading
 
 logger = logging.getLogger(__name__)
@@ -97,9 +98,7 @@ class WorkQueue(Generic[K]):
 
     async def run(self) -> None:
         """Work until cancelled."""
-        async with asyncio.TaskGroup() as group:
-            for _ in range(self._workers):
-                group.create_task(self._loop())
+        await together(*(self._loop() for _ in range(self._workers)))
 
     def _fire(self, key: K) -> None:
         self._timers.pop(key, None)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
+from collections.abc import Coroutine
 from typing import Any
 
 from cairn.app.checkpoints.archive import Archive
@@ -22,6 +23,7 @@ from cairn.app.queue import WorkQueue
 from cairn.app.reconcile import Reconciler
 from cairn.app.restores import Restores
 from cairn.app.telling import Telling
+from cairn.app.together import ended, together
 from cairn.app.views import Views
 from cairn.config import Settings, home_of
 from cairn.core.checkpoint.objects import CheckpointObject
@@ -56,7 +58,7 @@ class Work:
         )  # fmt: skip
         self._reconciler.enqueue = self._queue.add
         self._reconciler.look_at = self.look_at
-        self._by_the_clock: tuple[asyncio.Task[None], ...] = ()  # what begins things unasked
+        self._draining = asyncio.Event()  # what begins things unasked has ended, or is about to
         self.queues: tuple[WorkQueue[Any], ...] = (self._queue, self._keeper.queue, self._outbox.queue)
 
     # --- What leads to a look
@@ -106,12 +108,9 @@ class Work:
     async def run(self) -> None:
         """Work until cancelled."""
         try:
-            async with asyncio.TaskGroup() as group:
-                for queue in self.queues:
-                    group.create_task(queue.run())
-                group.create_task(self._events.run())
-                unasked = (self._resync, self._sweeper.run) if self._sweeper else (self._resync,)
-                self._by_the_clock = tuple(group.create_task(run()) for run in unasked)
+            unasked = (self._resync, self._sweeper.run) if self._sweeper else (self._resync,)
+            clocked = (self._until_a_drain(run()) for run in unasked)
+            await together(*(queue.run() for queue in self.queues), self._events.run(), *clocked)
         finally:
             for queue in self.queues:
                 queue.close()
@@ -119,8 +118,7 @@ class Work:
 
     async def drain(self, seconds: float) -> None:
         """Begin nothing more, and let what is under way end, its log tails and Events too, but within that time."""
-        for task in self._by_the_clock:
-            task.cancel()
+        self._draining.set()
         try:
             async with asyncio.timeout(seconds):
                 await asyncio.gather(*(queue.drain() for queue in self.queues))
@@ -128,6 +126,19 @@ class Work:
                 await self._events.drain()
         except TimeoutError:
             logger.warning("not all that was under way has ended within %s s; it is decided anew later", seconds)
+
+    async def _until_a_drain(self, work: Coroutine[Any, Any, None]) -> None:
+        """What the clock alone asks for; once the work is to end, nobody does."""
+        tasks = {asyncio.create_task(work), asyncio.create_task(self._wait_for_drain())}
+        try:
+            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            await ended(tasks)
+        for task in done:
+            task.result()
+
+    async def _wait_for_drain(self) -> None:
+        await self._draining.wait()
 
     def queued(self) -> int:
         """How many executions wait for a worker."""

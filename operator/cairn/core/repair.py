@@ -134,7 +134,7 @@ def _reconsider(draft: Draft, request: Request) -> None:
             draft.put(replace(record.as_pending("", ""), finished_at=None))  # attempts go on: no number is used twice
     status = draft.status
     if status.finished and status.finished_at is not None:
-        stood = int((draft.now - status.finished_at).total_seconds() * 1000)
+        stood = max(int((draft.now - status.finished_at).total_seconds() * 1000), 0)  # the clock may have gone back
         draft.status = replace(
             status, phase=Phase.RUNNING, finished_at=None, paused_millis=status.paused_millis + stood, cancel=None,
             timed_out_at=None,

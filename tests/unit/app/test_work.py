@@ -174,4 +174,3 @@ async def test_after_a_stop_nothing_begins_by_the_clock(term: Term, monkeypatch:
         term.work._sweeper.soon()
         await asyncio.sleep(0.01)
         assert len(sweeps) == 1
-        assert all(task.done() for task in term.work._by_the_clock)

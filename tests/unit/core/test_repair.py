@@ -61,6 +61,11 @@ def test_the_time_an_execution_stood_finished_does_not_count_for_its_timeout() -
     assert found.status.timed_out_at is None
 
 
+def test_an_execution_that_finished_by_a_clock_turned_back_since_has_stood_for_no_time() -> None:
+    ahead = FINISHED | {"finished_at": NOW + timedelta(hours=2)}
+    assert asked({"type": "Retry"}, FAILED, SKIPPED, **ahead).status.paused_millis == 0
+
+
 def test_retry_of_a_job_in_backoff_runs_it_now() -> None:
     waiting = record(JobState.PENDING, "Error", attempt=1, failures=1, retry_at=NOW + timedelta(hours=1))
     assert asked({"type": "Retry"}, waiting).status.jobs["a"].state is JobState.RUNNING
