@@ -96,7 +96,7 @@ def fuzz(target: Target, seconds: float, number: int) -> Ran:
 def _batch(target: Target, ran: Ran, lines: Lines | None) -> Callable[[], None]:
     """Some inputs; with `lines`, those are kept that reach new ones, which takes much longer."""
 
-    @settings(max_examples=BATCH, database=None, derandomize=False, phases=[Phase.generate],
+    @settings(max_examples=BATCH, database=None, deadline=None, derandomize=False, phases=[Phase.generate],
               suppress_health_check=list(HealthCheck))  # fmt: skip
     @given(data=inputs(target.name))
     def some(data: bytes) -> None:

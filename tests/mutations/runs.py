@@ -35,8 +35,7 @@ class Task:
 def tasks(seed: int, most: int | None = None) -> list[Task]:
     """The sequences of a run in the order that the seed gives; `most` of each kind, all by default."""
     chance = random.Random(seed)
-    made = [_specs(chance, most), _statuses(chance, most), _checkpoints(chance, most), _results(chance, most)]
-    listed = [list(each) for each in made]
+    listed = [list(made(chance, most)) for made in (_specs, _statuses, _checkpoints, _broken, _results)]
     # All kinds come forward evenly, so that a run that ends early has tried as much of each.
     placed = [
         (place / len(each), number, task) for number, each in enumerate(listed) for place, task in enumerate(each)
@@ -74,6 +73,9 @@ def _statuses(chance: random.Random, most: int | None) -> Iterator[Task]:
 def _checkpoints(chance: random.Random, most: int | None) -> Iterator[Task]:
     for made in _picked(checkpoints.mutations("checkpoints", "spec"), chance, most):
         yield Task("Checkpoint spec", partial(checkpoints.created, mutation=made))
+
+
+def _broken(chance: random.Random, most: int | None) -> Iterator[Task]:
     for number, broken in enumerate(_picked(checkpoints.every_status(), chance, most)):
         verify = number % checkpoints.VERIFIED == 0
         yield Task("Checkpoint status", partial(checkpoints.broken, mutation=broken, verify=verify))

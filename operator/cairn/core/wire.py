@@ -16,10 +16,14 @@ def without_empty(wire: Mapping[str, Any]) -> dict[str, Any]:
 
 def broken_part(wire: Mapping[str, Any], read: Callable[[Mapping[str, Any]], object]) -> str:
     """Which part of a status cannot be read, and why; parts are read one by one."""
-    for key, part in wire.items():
-        try:
-            read({key: part})
-        except UNREADABLE as error:
-            why = f"{error} is missing" if isinstance(error, KeyError) else str(error)
-            return f"status.{key}: {why}"
-    return "status: its parts do not go together"
+    told = (said for key, part in wire.items() if (said := _wrong(key, part, read)))
+    return next(told, "status: its parts do not go together")
+
+
+def _wrong(key: str, part: Any, read: Callable[[Mapping[str, Any]], object]) -> str:
+    try:
+        read({key: part})
+    except UNREADABLE as error:
+        why = f"{error} is missing" if isinstance(error, KeyError) else str(error)
+        return f"status.{key}: {why}"
+    return ""

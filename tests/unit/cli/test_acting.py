@@ -126,7 +126,8 @@ def test_checkpoint(desk: FakeDesk) -> None:
 @pytest.mark.parametrize(
     ("told", "code"),
     [
-        param({"phase": "Ready", "checkpointId": "checkpoint_1769850000000_x"}, 0, id="ready"),
+        param({"phase": "Ready", "checkpointId": "checkpoint_1769850000000_x", "digest": "0",
+               "createdAt": "2026-01-31T09:00:00Z"}, 0, id="ready"),
         param({"phase": "Failed", "conditions": [{"type": "Ready", "status": "False", "reason": "TooLarge",
                                                   "message": "9 MB"}]}, 2, id="failed"),
     ],

@@ -47,7 +47,7 @@ def began(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         told.append("kopf")
 
     monkeypatch.setattr(kopf, "operator", operator)
-    monkeypatch.setattr(main, "registry_for", lambda operator: None)
+    monkeypatch.setattr(main, "registry_for", lambda operator, settings: None)
     monkeypatch.setattr(main._Patience, "__iter__", lambda self: iter([0.0] * 20))
     return told
 
