@@ -28,7 +28,7 @@ class TurnedOperator(OperatorProcess):
     """An operator whose time of day can be turned."""
 
     def __init__(self, kube: Kube, log: Path, clock: Path, **settings: str) -> None:
-        super().__init__(kube.kubeconfig, log, kube.namespace, CAIRN_TEST_CLOCK=str(clock), **settings)
+        super().__init__(kube.kubeconfig, log, kube.namespace, None, CAIRN_TEST_CLOCK=str(clock), **settings)
         self._clock = clock
         self.turn(0)
 

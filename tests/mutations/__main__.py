@@ -33,7 +33,7 @@ by server-side apply and merge patch in turn, before they start, while they are 
 end; their statuses, and those of checkpoints, are rewritten as by wrong hands; results are put in the place of others.
 
 After each mutation either the API server has refused it, named the field, and nothing has changed; or the operator
-answers within a minute, and the answer (`Accepted` with reason and message, the settings of checkpoints, and while paused
+answers within a minute, and the answer (`Accepted` with reason and message, the settings of checkpoints, while paused
 the state of every job) equals that of a fresh execution with the same spec. What had ended stays as it was, a healthy
 execution beside it succeeds, the operator is the same process, and what is put right again goes on to its end."""
 BUGS = (
@@ -44,7 +44,7 @@ BUGS = (
     Bug("`pause.until` in the last or first hours of the calendar (9999-12-31T23:59:59-23:00) was never answered",
         "tests/unit/core/test_parse.py::test_a_time_beyond_the_years_of_utc_is_a_violation"),
     Bug("`restoreFrom.checkpointName` or `executionRef.name` that no object can have was never answered",
-        "tests/unit/adapters/kube/test_names_of_paths.py::test_what_has_a_name_that_none_can_have_is_not_there"),
+        "tests/unit/adapters/test_names_of_paths.py::test_what_has_a_name_that_none_can_have_is_not_there"),
     Bug("a `status.reason` that is no reason kept the operator from writing any status",
         "tests/unit/core/test_health.py::test_a_reason_by_other_hands_keeps_no_condition_from_being_stored"),
 )  # fmt: skip
