@@ -28,7 +28,8 @@ setup: $(VENV)/.ready  ## Make the virtual environment
 lint: setup  ## Style, types, import layers
 	$(VENV)/bin/ruff check operator tests docs
 	$(VENV)/bin/mypy
-	MYPYPATH=operator:tests $(VENV)/bin/mypy --strict -p cluster -p demo -p bench -p pictures -p support -p mutations -p fuzz
+	MYPYPATH=operator:tests $(VENV)/bin/mypy --strict -p cluster -p demo -p bench -p pictures -p support -p chaos -p simulation \
+	  -p mutations -p fuzz -p reliability
 	$(VENV)/bin/lint-imports --no-cache
 
 .PHONY: test-fast
@@ -50,9 +51,21 @@ demo: setup  ## See a pipeline run, pause and resume on a real cluster
 demo-down: setup  ## Remove what the demo has left running
 	$(PY) -m demo down
 
+.PHONY: simulate
+simulate: setup  ## Play simulated histories, a million unless HISTORIES= says otherwise, and write what they came to
+	$(PY) -m simulation --histories $(or $(HISTORIES),1000000) --write
+
 .PHONY: bench
 bench: setup  ## Measure, beside scripts that do the same without Cairn
 	$(PY) -m bench
+
+.PHONY: chaos
+chaos: setup  ## Break everything at random under a random load, for MINUTES=30 (and SEED=), and judge what is left
+	$(PY) -m chaos run $(if $(MINUTES),--minutes $(MINUTES)) $(if $(SEED),--seed $(SEED))
+
+.PHONY: outages
+outages: setup  ## Break one thing at a time, measure how long it takes to go on, and how much memory 10,000 objects need
+	$(PY) -m chaos outages $(if $(TIMES),--times $(TIMES))
 
 .PHONY: mutations
 mutations: setup  ## Mutate objects from their schemas, wrong ones too, on a cluster with fake nodes (SEED, MINUTES)

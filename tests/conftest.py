@@ -15,6 +15,7 @@ from cluster import Cluster, start, stop
 from cluster.state import Nodes
 from support.api_process import ApiProcess
 from support.checkpoints import Rows
+from support.kinds import with_kinds
 from support.kube import Kube, until
 from support.operator_process import OperatorProcess
 from support.postgres import Databases, PostgresServer
@@ -30,21 +31,12 @@ hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "same"))
 _shown: list[Path] = []  # logs whose ends a failing test shows
 
 
-def _with_crds(there: Cluster) -> Cluster:
-    there.kubectl.run("apply", "--server-side", "--force-conflicts", "-f", str(ROOT / "crds"))
-    there.kubectl.run("wait", "--for=condition=Established", "--timeout=30s", "-f", str(ROOT / "crds"))
-    # Established, and yet its storage may still be initializing: lists are answered with 429 for a moment.
-    kinds = "checkpoints,dagexecutions,jobresults"
-    there.kubectl.wait("the new kinds can be listed", lambda: there.kubectl.works("get", kinds, "--all-namespaces"))
-    return there
-
-
 def _cluster(nodes: Nodes) -> Iterator[Cluster]:
     """A cluster for this run; CAIRN_TEST_FAKE or CAIRN_TEST_REAL names one that stays, to save a developer's time."""
     kept = os.environ.get(f"CAIRN_TEST_{nodes.upper()}")
     there = start(nodes, kept or f"test-{nodes}")
     try:
-        yield _with_crds(there)
+        yield with_kinds(there)
     finally:
         if not kept:
             stop(there)

@@ -73,7 +73,9 @@ class Settings(LogSettings, DatabaseSettings):
     workers: int = Field(16, ge=1, le=256)
     """Executions worked on at once."""
     resync_seconds: float = Field(600, ge=1)
-    """How often everything is looked at, events or not."""
+    """How often everything is looked at, events or not, and compared with what there is."""
+    watch_silence_seconds: float = Field(70, ge=5, le=600)
+    """How long a watch may bring nothing before it is opened anew; the API server sends a bookmark each minute."""
     health_port: int = Field(8080, ge=0, le=65535)
     """Where /livez and /readyz are served; 0: not at all."""
     health_host: str = "127.0.0.1"

@@ -16,6 +16,18 @@ from cairn.core.spans import Span
 Body = dict[str, Any]
 
 
+@dataclass(frozen=True, slots=True)
+class Roll:
+    """Which objects of a kind there were, at one version of all that is stored."""
+
+    uids: frozenset[str]
+    version: int
+
+    def lacks(self, uid: str, resource_version: str) -> bool:
+        """Whether an object that was seen at a version is gone; what was seen later, this cannot tell of."""
+        return uid not in self.uids and int(resource_version) <= self.version
+
+
 class Clock(Protocol):
     """Where time comes from: aware, in UTC, in whole milliseconds (what the API stores)."""
 
@@ -91,6 +103,10 @@ class Cluster(Protocol):
 
     async def delete_checkpoint(self, namespace: str, name: str, uid: str, resource_version: str) -> None:
         """Delete exactly that Checkpoint, at exactly that version. Raises Conflict, Gone."""
+        ...
+
+    async def call_roll(self, resource: str, namespace: str = "") -> Roll:
+        """What there is of a watched resource, in a namespace or in all; of jobs and pods, what has not succeeded."""
         ...
 
     async def get_namespace_uid(self, name: str) -> str:

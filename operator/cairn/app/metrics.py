@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from prometheus_client import Counter, Gauge, Histogram
 
+from cairn import names
 from cairn.core.checkpoint.trigger import Trigger
 from cairn.core.status import FINISHED
 from cairn.errors import CairnError
@@ -34,6 +35,9 @@ RECONCILE_ERRORS = Counter("cairn_reconcile_errors", "Looks that ended with an e
 QUEUE_ADDS = Counter("cairn_queue_adds", "Keys that were put into a queue.", ["queue"])
 WATCH_EVENTS = Counter("cairn_watch_events", "Events that the watches have brought, by kind of object.", ["resource"])
 WATCH_LAST = Gauge("cairn_watch_last_event_timestamp_seconds", "When the last of them came.", ["resource"])
+UNSEEN_DELETES = Counter(
+    "cairn_watch_unseen_deletes", "Objects that were found gone, and no watch had told of it.", ["resource"]
+)  # fmt: skip
 
 CHECKPOINTS = Counter("cairn_checkpoints", "Checkpoints settled, by trigger and outcome.", ["trigger", "outcome"])
 CHECKPOINT_SECONDS = Histogram(
@@ -49,6 +53,8 @@ for _kind in ("application", "infrastructure"):
     RETRIES.labels(_kind)
 for _outcome in ("created", "adopted", "taken", "refused", "rejected", "failed"):
     LAUNCHES.labels(_outcome)
+for _resource in (names.EXECUTIONS, names.CHECKPOINTS, "jobs", "pods"):
+    UNSEEN_DELETES.labels(_resource)
 for _trigger in Trigger:
     for _outcome in ("ready", "failed"):
         CHECKPOINTS.labels(_trigger.value, _outcome)

@@ -12,15 +12,21 @@ from typing import Any
 from cairn import names
 from cairn.app import metrics
 from cairn.app.census import Census
+from cairn.app.executions import Key
 from cairn.app.leadership import Alone, Election
+from cairn.app.rollcall import RollCall
 from cairn.app.telling import Telling
 from cairn.app.views import Views
 from cairn.app.work import Work
 from cairn.config import Settings
+from cairn.core.checkpoint.objects import CheckpointObject
+from cairn.core.observed import KubeJob, KubePod
 from cairn.ports import Clock, Cluster, Rows, Tracer
 
-# How long a first look waits for everything to be listed. A look before that is only dearer (what is not seen is read
-# live), never wrong; so nothing that holds Kopf's handlers back, such as a new namespace's watches, may hold work up.
+# Everything counts as listed once the watches have brought nothing for a moment, and at the latest so long after the
+# first thing. Nobody tells when it really is; a look before that is only dearer (what is not seen is read live), never
+# wrong. So nothing that is slow to be listed, such as a namespace that is on its way out, may hold work up.
+QUIET_SECONDS = 0.2
 LISTING_SECONDS = 2.0
 
 
@@ -33,12 +39,17 @@ class Operator:
     ) -> None:  # fmt: skip
         self._clock = clock
         self._views = Views()
+        self._views.checkpoints.gone = self.checkpoint_gone
         telling = Telling(tracer)
         self._new_work: Callable[[], Work] = lambda: Work(cluster, self._views, clock, settings, rows, telling)
         self._election = election or Alone()
         self._work: Work | None = None  # that of this term
         self.census = Census(self._views, clock, lambda: self._work)
+        self._roll_call = RollCall(cluster, self._views, self, settings.namespaces, settings.resync_seconds)
         self._listed = asyncio.Event()
+        self._draining = False
+        self._listing: asyncio.TimerHandle | None = None  # runs out when nothing more is listed
+        self._listing_ends = 0.0
         self._beat = 0.0
 
     # --- What the watches bring. None of it carries meaning: what is new leads to one more look at an execution.
@@ -49,7 +60,6 @@ class Operator:
         if (key := self._views.see_execution(body)) is not None:
             if self._work is not None:
                 self._work.add(key)
-            self._begin_later()
 
     def see_job(self, body: Mapping[str, Any]) -> None:
         """Take in a Kubernetes Job that was created or has changed."""
@@ -67,22 +77,17 @@ class Operator:
         if (seen := self._views.checkpoints.see(body)) is not None:
             if self._work is not None:
                 self._work.consider(seen)
-            self._begin_later()
 
     def forget_execution(self, body: Mapping[str, Any]) -> None:
         """An execution was deleted."""
         self._note_event(names.EXECUTIONS)
         meta = body["metadata"]
-        self._views.forget_execution(meta["uid"])
-        if self._work is not None:
-            self._work.execution_gone(meta["namespace"], meta["name"], meta["uid"])
+        self.execution_gone(Key(meta["namespace"], meta["name"], meta["uid"]))
 
     def forget_checkpoint(self, body: Mapping[str, Any]) -> None:
         """A Checkpoint was deleted, and let go."""
         self._note_event(names.CHECKPOINTS)
-        seen = self._views.checkpoints.forget(body["metadata"]["uid"])
-        if seen is not None and self._work is not None:
-            self._work.checkpoint_gone(seen)
+        self._views.checkpoints.forget(body["metadata"]["uid"])
 
     def forget_job(self, body: Mapping[str, Any]) -> None:
         """A Kubernetes Job was deleted."""
@@ -94,9 +99,31 @@ class Operator:
         self._note_event("pods")
         self._look_at(self._views.forget_pod(body))
 
+    # --- What is gone, however that became known
+
+    def execution_gone(self, key: Key) -> None:
+        """An execution is gone."""
+        self._views.forget_execution(key.uid)
+        if self._work is not None:
+            self._work.execution_gone(key)
+
+    def checkpoint_gone(self, seen: CheckpointObject) -> None:
+        """A Checkpoint is gone, and forgotten."""
+        if self._work is not None:
+            self._work.checkpoint_gone(seen)
+
+    def job_gone(self, job: KubeJob) -> None:
+        """A Kubernetes Job is gone."""
+        self._look_at(self._views.lose_job(job))
+
+    def pod_gone(self, pod: KubePod) -> None:
+        """A pod is gone."""
+        self._look_at(self._views.lose_pod(pod))
+
     def _note_event(self, resource: str) -> None:
         metrics.WATCH_EVENTS.labels(resource).inc()
         metrics.WATCH_LAST.labels(resource).set(self._clock().timestamp())
+        self._begin_soon()
 
     @property
     def begun(self) -> bool:
@@ -107,9 +134,16 @@ class Operator:
         """Everything that exists has been seen once: the work may begin."""
         self._listed.set()
 
-    def _begin_later(self) -> None:
-        if not self.begun:
-            asyncio.get_running_loop().call_later(LISTING_SECONDS, self.begin)
+    def _begin_soon(self) -> None:
+        """Begin when the watches have been quiet for a moment."""
+        if self.begun:
+            return
+        now = asyncio.get_running_loop().time()
+        if self._listing is None:
+            self._listing_ends = now + LISTING_SECONDS
+        else:
+            self._listing.cancel()
+        self._listing = asyncio.get_running_loop().call_at(min(now + QUIET_SECONDS, self._listing_ends), self.begin)
 
     def _look_at(self, uid: str | None) -> None:
         if self._work is not None:
@@ -120,12 +154,14 @@ class Operator:
     async def run(self) -> None:
         """Work whenever this replica leads, until cancelled."""
         async with asyncio.TaskGroup() as group:
-            group.create_task(self._heartbeat())
+            group.create_task(self._roll_call.run())
             group.create_task(self._election.run(self._serve_term))
 
     async def _serve_term(self) -> None:
         """Work until cancelled, on everything that is known."""
         await self._listed.wait()
+        if self._draining:
+            await asyncio.Event().wait()  # for the end of the process: a term that began now would begin new things
         self._views.forget_findings()
         self._work = self._new_work()
         try:
@@ -135,7 +171,8 @@ class Operator:
             self._work = None
 
     async def drain(self, seconds: float) -> None:
-        """Begin nothing more; what is under way may end within that time."""
+        """Begin nothing more, no term either; what is under way may end within that time."""
+        self._draining = True
         if self._work is not None:
             await self._work.drain(seconds)
 
@@ -155,7 +192,8 @@ class Operator:
         """How many checkpoints wait for their row; 0 where there is no database, and on a standby."""
         return self._work.backlog() if self._work else 0
 
-    async def _heartbeat(self) -> None:
+    async def beat(self) -> None:
+        """Show that the loop turns, from the very start, until cancelled."""
         while True:
             self._beat = asyncio.get_running_loop().time()
             await asyncio.sleep(5)

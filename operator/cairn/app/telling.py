@@ -1,4 +1,8 @@
-"""Tells of what a stored status has recorded: counts it, logs it, hands its spans on. Nothing of it is waited for."""
+"""Tells of what a stored status has recorded: counts it, logs it, hands its spans on. Nothing of it is waited for.
+
+At most once: what was stored, but by a write whose answer was lost, or by a process that was killed before it told, is
+told by nobody. The next look finds the status as it is, and nothing that is new. Who needs every end reads the objects.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +11,6 @@ from datetime import datetime
 
 from cairn import names
 from cairn.app import metrics
-from cairn.app.executions import ExecutionView
 from cairn.app.logfields import Fields
 from cairn.core import measures, spans
 from cairn.core.actions import Launch
@@ -33,11 +36,9 @@ class Telling:
     def __init__(self, tracer: Tracer | None = None) -> None:
         self._tracer = tracer
 
-    def created(self, view: ExecutionView, action: Launch, now: datetime) -> None:
+    def created(self, action: Launch, now: datetime) -> None:
         """The Kubernetes Job of an attempt has been created."""
-        job = view.shape.jobs.get(str(about_attempt(action)["job"])) if view.shape else None
-        seconds = measures.hop(view.execution, job, now) if job else None
-        if seconds is not None:
+        if (seconds := measures.hop(action, now)) is not None:
             metrics.HOP_SECONDS.observe(seconds)
 
     def stored(self, execution: Execution, new: Status, now: datetime) -> None:

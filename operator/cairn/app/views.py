@@ -10,7 +10,7 @@ Rules:
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -31,6 +31,7 @@ from cairn.core.outputs import Outputs
 from cairn.core.restore.progress import UNDER_WAY, Fork, Mode
 from cairn.core.restore.source import Found, NotFound
 from cairn.core.status import Status
+from cairn.ports import Roll
 
 ABSENCE_COUNTS_FOR = timedelta(seconds=5)
 _OUTPUTS_KEPT_BYTES = 64 * 1024 * 1024
@@ -164,6 +165,15 @@ class Views:
         """All of them as last seen."""
         return list(self._executions.values())
 
+    def namespaces(self) -> frozenset[str]:
+        """Where there is anything."""
+        return frozenset(key.namespace for key in self.keys()) | {c.namespace for c in self.checkpoints}
+
+    def missing_executions(self, roll: Roll, namespace: str = "") -> list[Key]:
+        """Those of a namespace, or of all, that are gone by a roll of them."""
+        found = (view for view in self._executions.values() if namespace in ("", view.key.namespace))
+        return [view.key for view in found if roll.lacks(view.key.uid, view.resource_version)]
+
     # --- Attempts
 
     def seen(self, uid: str) -> _Seen:
@@ -185,7 +195,10 @@ class Views:
 
     def forget_job(self, body: Mapping[str, Any]) -> str:
         """A Kubernetes Job was deleted; the UID of its execution."""
-        job = kube_job(body)
+        return self.lose_job(kube_job(body))
+
+    def lose_job(self, job: KubeJob) -> str:
+        """The same, of one as it was seen."""
         seen = self._seen.get(job.execution_uid)
         if seen is not None and (known := seen.jobs.get(job.name)) is not None and known.uid == job.uid:
             del seen.jobs[job.name]
@@ -197,14 +210,20 @@ class Views:
         pod = kube_pod(body)
         seen = self.seen(pod.execution_uid)
         pods = seen.pods.setdefault(pod.job_name, {})
-        unchanged = pods.get(pod.uid) == pod
+        old = pods.get(pod.uid)
+        if old is not None and int(old.resource_version) > int(pod.resource_version):
+            return None
+        unchanged = old == pod
         pods[pod.uid] = pod
         seen.absent_pods.pop(pod.job_name, None)
         return None if unchanged else pod.execution_uid
 
     def forget_pod(self, body: Mapping[str, Any]) -> str:
         """A pod object is gone; the UID of its execution. How its containers ended stays a fact, and is remembered."""
-        pod = kube_pod(body)
+        return self.lose_pod(kube_pod(body))
+
+    def lose_pod(self, pod: KubePod) -> str:
+        """The same, of one as it was seen."""
         seen = self._seen.get(pod.execution_uid)
         if seen is not None and (pods := seen.pods.get(pod.job_name)) is not None:
             if pod.ended and pod.execution_uid in self._executions:
@@ -213,6 +232,25 @@ class Views:
                 pods.pop(pod.uid, None)
             self._tidy(pod.execution_uid)
         return pod.execution_uid
+
+    def missing_jobs(self, roll: Roll, namespace: str = "") -> list[KubeJob]:
+        """Those of a namespace, or of all, that had not ended and are gone by a roll of such ones, or have ended."""
+        found = (job for seen in self._seen_in(namespace) for job in seen.jobs.values())
+        return [job for job in found if not job.ended and roll.lacks(job.uid, job.resource_version)]
+
+    def missing_pods(self, roll: Roll, namespace: str = "") -> list[KubePod]:
+        """Likewise."""
+        found = (pod for seen in self._seen_in(namespace) for pods in seen.pods.values() for pod in pods.values())
+        return [pod for pod in found if not pod.ended and roll.lacks(pod.uid, pod.resource_version)]
+
+    def _seen_in(self, namespace: str) -> Iterator[_Seen]:
+        for uid, view in self._executions.items():
+            if uid in self._seen and namespace in ("", view.key.namespace):
+                yield self._seen[uid]
+
+    def forget_orphans(self) -> None:
+        """Drop what was seen of the attempts of executions that are not known: if one appears, it is looked up."""
+        self._seen = {uid: seen for uid, seen in self._seen.items() if uid in self._executions}
 
     def _tidy(self, uid: str) -> None:
         """Keep nothing of an execution that is gone once what it owned is gone too."""
@@ -250,4 +288,4 @@ class Views:
 
 
 def _recent(noted: dict[str, datetime], now: datetime) -> frozenset[str]:
-    return frozenset(name for name, at in noted.items() if now - at <= ABSENCE_COUNTS_FOR)
+    return frozenset(name for name, at in noted.items() if abs(now - at) <= ABSENCE_COUNTS_FOR)

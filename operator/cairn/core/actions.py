@@ -7,6 +7,7 @@ Order (design: result, then status record, then everything else):
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import datetime
 from enum import Enum
 from typing import Any
 
@@ -42,6 +43,7 @@ class Launch:
     name: str
     manifest: Manifest
     inputs: tuple[Manifest, ...] = ()
+    due: datetime | None = None  # since when nothing but Cairn kept it from starting, where that is known
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ Rules (design: "a pod that succeeded is a job that is done", "deleted is not end
 - A pod that failed while it was being deleted is judged when its Job says why (a deadline is the program's failure, a
   deletion by hand the cluster's); the Job controller always says so in the end.
 - A recorded Kubernetes Job that a live read does not find is an infrastructure failure; it is never created again.
+- That a Job has ended says nothing about a pod that has not been seen: first a live read has to miss that, too.
 """
 
 from __future__ import annotations
@@ -100,6 +101,8 @@ def assess(record: JobRecord, name: str, observed: Observed, *, handout: Outputs
         return _without_job(record, name, pods, observed)
     if job.held_at is not None and job.suspended and not pods:
         return Held(job)
+    if not pods and name not in observed.absent_pods and (job.complete or job.failed or (job.stopped and job.quiet)):
+        return Unconfirmed(pod=True)  # its Job is told of by another watch than its pod, which may have succeeded
     if record.stopping is not None:
         return _being_stopped(record, job, pods)
     return _under_job(record, job, pods, needed)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from cairn.core.actions import Action
@@ -83,6 +83,16 @@ class Draft:
     def put(self, record: JobRecord) -> None:
         """Decide what is recorded of a job."""
         self.records[record.id] = record
+
+    def awaits(self, moment: datetime, most: timedelta) -> bool:
+        """Whether a moment is still to come; then there is another look at it.
+
+        One that lies further ahead than a wait can be long was set by a clock that has been turned back since.
+        """
+        if not self.now < moment <= self.now + most:
+            return False
+        self.wake.append(moment)
+        return True
 
     def find_outputs(self, digest: str) -> Outputs | None:
         """Outputs by digest, if they are at hand."""

@@ -1,17 +1,18 @@
 """What one stored status tells beyond the one before it, in numbers: attempts that ended, retries, starts, hops.
 
-A hop is only measured where nothing but Cairn and the API server lay between: first attempts of an execution that was
-never paused or restored, without `parallelism`, started by dependency. Times of containers come in whole seconds.
+A hop is only measured where nothing but Cairn and the API server lay between: where the launch is decided in the very
+plan that learns of the last dependency's end. What starts later has waited for something else since: a hold, a pause, a
+place, a checkpoint, a refusal to pass, a repair. Times of containers come in whole seconds.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
-from cairn.core.draft import Execution
-from cairn.core.spec import JobSpec, Scheduling
+from cairn.core.actions import Launch
+from cairn.core.draft import Draft
+from cairn.core.spec import JobSpec
 from cairn.core.status import JobRecord, JobState, Phase, Status
 
 APPLICATION = "application"
@@ -70,11 +71,24 @@ class Change:
 
 
 def changes(old: Status, new: Status) -> list[Change]:
-    """The jobs whose record has changed. After a restore: none, for what it took over has not happened now."""
+    """The jobs whose record has changed. After a restore: what it did itself; what it took over has not happened."""
     if new.restored_from != old.restored_from:
-        return []
+        return [*_stopped(old, new), *_launched(old, new)]
     pairs = ((old.jobs.get(r.id) or JobRecord(r.id), r) for r in new.jobs.values())
     return [Change(before, after) for before, after in pairs if before is not after and before != after]
+
+
+def _stopped(old: Status, new: Status) -> list[Change]:
+    """The attempts that a restore has stopped."""
+    running = (record for record in old.jobs.values() if record.running)
+    ended = (record for record in running if Change(record, new.jobs.get(record.id) or JobRecord(record.id)).ended)
+    return [Change(record, record.as_pending(STOPPED, "")) for record in ended]
+
+
+def _launched(old: Status, new: Status) -> list[Change]:
+    """The attempts that began with it; they follow nothing that was under way here."""
+    before = {id: record.last for id, record in old.jobs.items()}
+    return [Change(JobRecord(r.id), r) for r in new.jobs.values() if r.running and r.attempt > before.get(r.id, 0)]
 
 
 def ending(old: Status, new: Status) -> Phase | None:
@@ -82,19 +96,14 @@ def ending(old: Status, new: Status) -> Phase | None:
     return new.phase if new.finished and not old.finished else None
 
 
-def hop(execution: Execution, job: JobSpec, now: datetime) -> float | None:
-    """Seconds from the end of a job's last dependency until now, where its Kubernetes Job has just been created."""
-    spec, status = execution.spec, execution.status
-    if spec is None or spec.parallelism or spec.scheduling is not Scheduling.DEPENDENCIES:
+def due(draft: Draft, job: JobSpec) -> datetime | None:
+    """Since when nothing but Cairn kept a job from starting: the end of its last dependency, where that is news."""
+    before = draft.execution.status.jobs
+    if draft.restored or all(name in before and before[name].terminal for name in job.depends_on):
         return None
-    if status.pause is not None or status.paused_millis or status.restored_from is not None:
-        return None
-    record = status.jobs.get(job.id)
-    ends = _ends(status.jobs[name] for name in job.depends_on if name in status.jobs)
-    if record is None or record.last != 1 or not ends:
-        return None
-    return max((now - max(ends)).total_seconds(), 0.0)
+    return max((end for name in job.depends_on if (end := draft.records[name].finished_at)), default=None)
 
 
-def _ends(records: Iterable[JobRecord]) -> list[datetime]:
-    return [record.finished_at for record in records if record.finished_at is not None]
+def hop(launch: Launch, now: datetime) -> float | None:
+    """Seconds from when a launch was due until now, where its Kubernetes Job has just been created."""
+    return max((now - launch.due).total_seconds(), 0.0) if launch.due else None

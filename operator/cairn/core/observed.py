@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from cairn import names
@@ -52,6 +52,11 @@ class KubeJob:
     deleting: bool = False
 
     @property
+    def ended(self) -> bool:
+        """Whether its controller is done with it."""
+        return self.complete or self.failed
+
+    @property
     def stopped(self) -> bool:
         """Suspended by Cairn for good: whoever un-suspends it starts no pod."""
         return self.suspended and not self.parallelism
@@ -89,6 +94,7 @@ class KubePod:
     unschedulable: str = ""
     unreachable: bool = False
     containers: int = 1
+    resource_version: str = field(default="0", compare=False)  # it grows with changes that no decision looks at, too
 
     @property
     def ended(self) -> bool:
@@ -103,6 +109,9 @@ class KubePod:
             or self.reason in _INFRASTRUCTURE_POD_REASONS
             or self.container_reason in _INFRASTRUCTURE_CONTAINER_REASONS
         )
+
+
+PASSING_MOST = timedelta(seconds=30)  # what is said to pass is tried again within this time
 
 
 @dataclass(frozen=True, slots=True)
@@ -243,6 +252,7 @@ def kube_pod(body: Mapping[str, Any]) -> KubePod:
         uid=meta["uid"],
         job_name=labels.get("batch.kubernetes.io/job-name") or labels.get("job-name", ""),
         job_uid=_owner_uid(meta),
+        resource_version=meta.get("resourceVersion", "0"),
         execution_uid=labels.get(names.LABEL_EXECUTION_UID, ""),
         phase=status.get("phase", "Pending"),
         reason=status.get("reason", ""),

@@ -125,6 +125,8 @@ def _begin(execution: Execution, spec: ExecutionSpec, shape: Shape, observed: Ob
         spec = replace(spec, pause=replace(spec.pause, reason=""))
     if status.started_at is None and spec.restore is None:
         status = replace(status, started_at=now, phase=Phase.RUNNING)
+    elif status.started_at is not None and not status.finished:
+        status = replace(status, started_at=min(status.started_at, now))  # the clock may have been turned back
     status = pausing.begin_or_end(
         status, spec, generation=execution.generation, by_operator=execution.paused_by_operator, now=now
     )

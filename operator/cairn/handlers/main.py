@@ -1,9 +1,9 @@
 """Every Kopf decorator of Cairn, and the process around them.
 
-Kopf watches; Cairn decides. No `on.create`, `on.update`, timer, daemon or Kopf patch is used: their annotations break
-at 256 KiB, and their writes name no resourceVersion. What is created or changed comes through index functions, which
-feed Cairn's own views: an index has Kopf hold back every other handler until all that exists has been listed once, and
-is called once an event. Deletions, which an index does not tell of, come through `on.event`.
+Kopf watches; Cairn decides. Everything comes through `on.event`, which feeds Cairn's own views. No `on.create`,
+`on.update`, timer, daemon or Kopf patch is used: their annotations break at 256 KiB, and their writes name no
+resourceVersion. No index either: for those Kopf holds back every other handler until all that exists has been listed
+once, which never comes to be when a namespace goes while it is being listed; then it passes on nothing more.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import signal
-from collections.abc import Iterator
-from contextlib import AsyncExitStack
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AsyncExitStack, suppress
 from typing import Any
 
 import kopf
@@ -22,6 +22,7 @@ from cairn.adapters.clock import steady_clock, system_clock
 from cairn.adapters.ids import random_id
 from cairn.adapters.kube.api import Api, connect
 from cairn.adapters.kube.cluster import KubeCluster
+from cairn.adapters.kube.installation import KubeInstallation
 from cairn.adapters.kube.leases import KubeLeases
 from cairn.adapters.postgres.pool import OPERATOR, Address, Pool, check_address
 from cairn.adapters.postgres.store import PostgresStore
@@ -30,9 +31,12 @@ from cairn.app.leadership import Leadership
 from cairn.app.operator import Operator
 from cairn.config import Settings, home_of, replica_name
 from cairn.core.leading import Standing, Terms
+from cairn.errors import ApiError
 from cairn.handlers.health import serve_health
 
 logger = logging.getLogger(__name__)
+
+Take = Callable[[Mapping[str, Any]], None]
 
 _EXECUTIONS = (names.GROUP, names.VERSION, names.EXECUTIONS)
 _JOBS = ("batch", "v1", "jobs")
@@ -62,33 +66,32 @@ class _Patience:
             yield 4
 
 
-def configure(settings: kopf.OperatorSettings) -> None:
+def configure(settings: kopf.OperatorSettings, given: Settings) -> None:
     """What Kopf leaves to chance, or defaults for other kinds of operator."""
     settings.persistence.finalizer = f"{names.GROUP}/kopf"
     settings.persistence.diffbase_storage = _NoDiffs()
     settings.posting.enabled = False
-    settings.queueing.worker_limit = None  # with indices, a limit can lock up the start
+    settings.queueing.worker_limit = None
     settings.watching.server_timeout = 600
     settings.watching.client_timeout = 660
     settings.watching.connect_timeout = 10
-    settings.watching.inactivity_timeout = 70
+    settings.watching.inactivity_timeout = given.watch_silence_seconds
     settings.networking.request_timeout = 30
     settings.networking.error_backoffs = _Patience()
     for resource in (_JOBS, _PODS):
         settings.watching.label_selectors[resource] = names.LABEL_EXECUTION_UID
 
 
-def _deleted(event: kopf.RawEvent, **_: Any) -> bool:
-    return event["type"] == "DELETED"
+def _take_in(event: kopf.RawEvent, see: Take, forget: Take) -> None:
+    """Pass on what a watch has brought, or what was listed."""
+    take = forget if event["type"] == "DELETED" else see
+    take(dict(event["object"]))
 
 
-def registry_for(operator: Operator) -> kopf.OperatorRegistry:
+def registry_for(operator: Operator, given: Settings) -> kopf.OperatorRegistry:
     """The handlers that feed an operator."""
     registry = kopf.OperatorRegistry()
     ours = {names.LABEL_EXECUTION_UID: kopf.PRESENT}
-
-    def _first(**_: Any) -> bool:
-        return not operator.begun
 
     @kopf.on.login(registry=registry)
     async def login(**kwargs: Any) -> Any:
@@ -96,47 +99,23 @@ def registry_for(operator: Operator) -> kopf.OperatorRegistry:
 
     @kopf.on.startup(registry=registry)
     async def startup(settings: kopf.OperatorSettings, **_: Any) -> None:
-        configure(settings)
+        configure(settings, given)
 
-    @kopf.index(*_EXECUTIONS, registry=registry)
-    async def see_execution(body: kopf.Body, **_: Any) -> None:
-        operator.see_execution(dict(body))
+    @kopf.on.event(*_EXECUTIONS, registry=registry)
+    async def on_execution(event: kopf.RawEvent, **_: Any) -> None:
+        _take_in(event, operator.see_execution, operator.forget_execution)
 
-    @kopf.index(*_JOBS, labels=ours, registry=registry)
-    async def see_job(body: kopf.Body, **_: Any) -> None:
-        operator.see_job(dict(body))
+    @kopf.on.event(*_JOBS, labels=ours, registry=registry)
+    async def on_job(event: kopf.RawEvent, **_: Any) -> None:
+        _take_in(event, operator.see_job, operator.forget_job)
 
-    @kopf.index(*_PODS, labels=ours, registry=registry)
-    async def see_pod(body: kopf.Body, **_: Any) -> None:
-        operator.see_pod(dict(body))
+    @kopf.on.event(*_PODS, labels=ours, registry=registry)
+    async def on_pod(event: kopf.RawEvent, **_: Any) -> None:
+        _take_in(event, operator.see_pod, operator.forget_pod)
 
-    @kopf.index(*_CHECKPOINTS, registry=registry)
-    async def see_checkpoint(body: kopf.Body, **_: Any) -> None:
-        operator.see_checkpoint(dict(body))
-
-    @kopf.on.event(*_EXECUTIONS, when=_first, registry=registry)
-    async def begin(**_: Any) -> None:
-        operator.begin()
-
-    @kopf.on.event(*_EXECUTIONS, when=_deleted, registry=registry)
-    async def forget_execution(event: kopf.RawEvent, **_: Any) -> None:
-        operator.forget_execution(event["object"])
-
-    @kopf.on.event(*_CHECKPOINTS, when=_first, registry=registry)
-    async def begin_with_checkpoints(**_: Any) -> None:
-        operator.begin()
-
-    @kopf.on.event(*_CHECKPOINTS, when=_deleted, registry=registry)
-    async def forget_checkpoint(event: kopf.RawEvent, **_: Any) -> None:
-        operator.forget_checkpoint(event["object"])
-
-    @kopf.on.event(*_JOBS, labels=ours, when=_deleted, registry=registry)
-    async def forget_job(event: kopf.RawEvent, **_: Any) -> None:
-        operator.forget_job(event["object"])
-
-    @kopf.on.event(*_PODS, labels=ours, when=_deleted, registry=registry)
-    async def forget_pod(event: kopf.RawEvent, **_: Any) -> None:
-        operator.forget_pod(event["object"])
+    @kopf.on.event(*_CHECKPOINTS, registry=registry)
+    async def on_checkpoint(event: kopf.RawEvent, **_: Any) -> None:
+        _take_in(event, operator.see_checkpoint, operator.forget_checkpoint)
 
     return registry
 
@@ -148,7 +127,7 @@ async def serve(settings: Settings) -> None:
         check_address(address)  # before anything is opened
     tracer = telemetry()
     async with AsyncExitStack() as stack:
-        api = await connect()
+        api = await connect(discreet=True)
         stack.push_async_callback(api.close)
         if tracer is not None:
             stack.push_async_callback(tracer.close)
@@ -181,6 +160,7 @@ async def _open_pool(address: Address | None, leadership: Leadership | None) -> 
 async def _serve(settings: Settings, operator: Operator) -> None:
     ready, halt = asyncio.Event(), asyncio.Event()
     async with serve_health(settings, operator, ready):
+        pulse = asyncio.create_task(operator.beat())  # also while there is nothing to work with yet
         work = asyncio.create_task(_work(settings, operator, ready))
         watch = asyncio.create_task(_watch(settings, operator, ready, halt))
         stopped = asyncio.create_task(_told_to_stop(ready))
@@ -194,6 +174,7 @@ async def _serve(settings: Settings, operator: Operator) -> None:
         await asyncio.gather(work, stopped, return_exceptions=True)
         halt.set()
         await asyncio.gather(watch, return_exceptions=True)
+        pulse.cancel()
         for task in done:
             task.result()
 
@@ -214,7 +195,33 @@ async def _told_to_stop(ready: asyncio.Event) -> None:
 
 
 async def _watch(settings: Settings, operator: Operator, ready: asyncio.Event, halt: asyncio.Event) -> None:
+    if not await _kinds_are_there(halt):
+        return
     await kopf.operator(
-        registry=registry_for(operator), settings=kopf.OperatorSettings(), standalone=True, ready_flag=ready,
+        registry=registry_for(operator, settings), settings=kopf.OperatorSettings(), standalone=True, ready_flag=ready,
         stop_flag=halt, clusterwide=not settings.namespaces, namespaces=settings.namespaces,
     )  # fmt: skip
+
+
+async def _kinds_are_there(halt: asyncio.Event) -> bool:
+    """Wait until the API server lists Cairn's kinds; False: told to stop meanwhile.
+
+    Kopf looks once for what there is. What an API server that has just started does not list yet it would never watch,
+    and this replica would be ready, lead, and do nothing.
+    """
+    api = await connect()
+    try:
+        for delay in _Patience():
+            try:
+                missing = await KubeInstallation(api).missing()
+                if not missing:
+                    return True
+                logger.warning("the API server does not serve %s, or not yet", ", ".join(sorted(missing)))
+            except ApiError as error:
+                logger.warning("the API server does not tell what it serves: %s", error)
+            with suppress(TimeoutError):
+                await asyncio.wait_for(halt.wait(), delay)
+                return False
+        raise AssertionError("patience has no end")
+    finally:
+        await api.close()

@@ -18,6 +18,7 @@ from cairn import names
 from cairn.adapters.kube.cluster import PATHS, KubeCluster
 from cairn.adapters.kube.leases import KubeLeases
 from cairn.core.leading import Lease
+from cairn.ports import Roll
 
 Right = tuple[str, str, str]  # group, resource and subresource, verb
 
@@ -48,6 +49,10 @@ class Recorder:
     async def list_all(self, path: str, **query: str) -> list[Any]:
         self._note("list", path)
         return []
+
+    async def list_uids(self, path: str, **query: str) -> Roll:
+        self._note("list", path)
+        return Roll(frozenset(), 1)
 
     async def create(self, path: str, body: object, **query: str) -> dict[str, Any]:
         return self._note("create", path)
@@ -92,6 +97,9 @@ async def called() -> set[Right]:
         if name == "create":
             for kind in PATHS.keys() - {names.EXECUTION_KIND}:  # executions are created by people
                 await cluster.create({"kind": kind, "metadata": {"namespace": "ns"}})
+        elif name == "call_roll":
+            for _, resource in sorted(WATCHED):
+                await cluster.call_roll(resource)
         elif name == "post_event":
             await cluster.post_event({"metadata": {"namespace": "ns"}})
         elif not name.startswith("_"):

@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
 from cairn.errors import AlreadyExists, ApiError, Conflict, Gone
+from cairn.ports import Roll
 
 Body = dict[str, Any]
 
@@ -188,6 +189,16 @@ class FakeCluster:
         if any(wanted.get(key) not in (None, "", body["metadata"][key]) for key in ("uid", "resourceVersion")):
             raise Conflict("another UID or version", status=409)
         return body
+
+    async def call_roll(self, resource: str, namespace: str = "") -> Roll:
+        self._call("call_roll", resource)
+        there = {
+            "dagexecutions": [*self.executions.values()],
+            "checkpoints": [body for (kind, _), body in self.objects.items() if kind == "Checkpoint"],
+            "jobs": [body for (kind, _), body in self.objects.items() if kind == "Job"],
+            "pods": self.pods,
+        }  # fmt: skip
+        return Roll(frozenset(body["metadata"]["uid"] for body in there[resource]), int(self._version()))
 
     async def get_namespace_uid(self, name: str) -> str:
         self._call("get_namespace_uid", name)

@@ -92,7 +92,7 @@ LOST = ("Infrastructure", names.RESULT_LOST)
 def test_outputs_that_are_gone(needed: bool, expected: tuple[str, str]) -> None:
     gone = {A: LogRead(gone=True)}
     assert end(look(kube_job("a"), succeeded("a"), handout=LOG, logs=gone, needed=needed)) == expected
-    assert end(look(kube_job("a", complete=True), needed=needed)) == expected
+    assert end(look(kube_job("a", complete=True), needed=needed, absent_pods=GONE)) == expected
 
 
 # --- Its Kubernetes Job is not in view -------------------------------------------------------------------------------
@@ -155,6 +155,14 @@ def test_held_is_provably_not_started(fields: dict, pods: list[Any], held: bool)
     assert isinstance(look(kube_job("a", **fields), *pods), Held) is held
 
 
+@pytest.mark.parametrize("record", [running("a"), BY_PAUSE])
+@pytest.mark.parametrize("job", [{"complete": True}, {"failed": True}, QUIET])
+def test_a_job_that_has_ended_tells_nothing_of_a_pod_that_was_not_seen(record: JobRecord, job: dict) -> None:
+    ended = kube_job("a", **job)
+    assert look(ended, record=record) == Unconfirmed(pod=True)
+    assert end(look(ended, succeeded("a"), record=record))[0] == "Success"
+
+
 # --- Being stopped ---------------------------------------------------------------------------------------------------
 
 
@@ -178,7 +186,7 @@ def test_held_is_provably_not_started(fields: dict, pods: list[Any], held: bool)
     ],
 )  # fmt: skip
 def test_being_stopped(record: JobRecord, job: dict, pods: list[Any], expected: tuple[str, str] | None) -> None:
-    found = look(kube_job("a", **job), *pods, record=record)
+    found = look(kube_job("a", **job), *pods, record=record, absent_pods=GONE)
     if expected is None:
         assert isinstance(found, Alive) and found.reason == names.STOPPING
     else:
@@ -225,7 +233,7 @@ ALIVE = None
     ],
 )  # fmt: skip
 def test_an_end(job: dict, pod: Any, expected: tuple[str, str] | None) -> None:
-    found = look(kube_job("a", **job), *([pod] if pod else []))
+    found = look(kube_job("a", **job), *([pod] if pod else []), absent_pods=GONE)
     if expected is ALIVE:
         assert isinstance(found, Alive)
     else:

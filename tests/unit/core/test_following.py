@@ -50,6 +50,7 @@ from simulation.build import (
 )
 
 A = name_of("a")
+NO_PODS = {"absent_pods": frozenset({A})}
 ABSENT = {"absent": frozenset({A})}
 STOP = Pause(PauseMode.STOP)
 CANCEL = Cancel("c1")
@@ -237,7 +238,7 @@ def test_a_held_job_that_is_on_hold_does_not_start_with_the_resume() -> None:
 def test_a_held_job_that_was_removed_never_starts() -> None:
     made = one(running("a"), held(3), generation=4, jobs=[job("b")], paused=True)
     assert made.after == (StopJob(A, "job-a"),)
-    stopped = one(made.status.jobs["a"], QUIET, jobs=[job("b")], paused=True)
+    stopped = one(made.status.jobs["a"], QUIET, jobs=[job("b")], paused=True, seen=NO_PODS)
     again = one(stopped.status.jobs["a"], QUIET, jobs=[job("b")], paused=True)
     assert (again.status.jobs["a"].state, again.status.jobs["a"].reason) == ("Skipped", names.REMOVED)
 
@@ -306,7 +307,7 @@ QUIET = kube_job("a", suspended=True, parallelism=0, suspended_condition=True)
 
 def test_what_a_pause_stopped_waits_and_runs_again_as_a_new_attempt() -> None:
     stopping = running("a", stopping=Stopping.PAUSE)
-    made = one(stopping, QUIET, paused=True, pause=STOP)
+    made = one(stopping, QUIET, paused=True, pause=STOP, seen=NO_PODS)
     assert (states(made), made.status.jobs["a"].reason, made.status.jobs["a"].failures) == (
         {"a": "Pending"},
         names.STOPPED,
@@ -353,11 +354,12 @@ def test_outputs_are_read_from_the_log_before_it_counts_as_done() -> None:
     assert (states(made), reason(made)[0]) == ({"a": "Running"}, names.READING_OUTPUTS)
 
 
-@pytest.mark.parametrize(("seconds", "expected"), [(2, []), (0, ["ReadLog"])], ids=["later", "now"])
+@pytest.mark.parametrize(("seconds", "expected"), [(2, []), (0, ["ReadLog"]), (3600, ["ReadLog"])],
+                         ids=["later", "now", "now: the clock was turned back"])  # fmt: skip
 def test_a_log_that_cannot_be_read_is_read_again(seconds: float, expected: list[str]) -> None:
     seen = {"logs": {A: LogRead(unavailable="no answer", retry_at=after(seconds))}}
     made = one(running("a"), kube_job("a"), succeeded("a"), jobs=LOGGED, seen=seen)
-    assert (actions(made), made.requeue_after) == (expected, seconds or None)
+    assert (actions(made), made.requeue_after) == (expected, None if expected else seconds)
     assert reason(made) == (names.READING_OUTPUTS, "no answer")
 
 
@@ -403,7 +405,7 @@ def test_the_result_comes_before_the_status_and_the_log_tail_after_it() -> None:
 
 
 def test_no_result_when_there_is_nothing_to_keep() -> None:
-    made = one(running("a"), kube_job("a", complete=True))
+    made = one(running("a"), kube_job("a", complete=True), seen=NO_PODS)
     assert (made.before, made.after, states(made)) == ((), (), {"a": "Completed"})
 
 

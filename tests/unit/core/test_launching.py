@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from datetime import datetime
 from typing import Any
 
 import pytest
@@ -10,7 +12,7 @@ from pytest import param
 from cairn import names
 from cairn.core.actions import FetchResult, Launch, Plan
 from cairn.core.outputs import Outputs
-from cairn.core.spec import Cancel, FailurePolicy, JobSpec, RunOn, Scheduling
+from cairn.core.spec import Cancel, FailurePolicy, JobSpec, Request, RequestType, Retry, RunOn, Scheduling
 from cairn.core.status import JobRecord, JobState
 from simulation.build import (
     EARLIER,
@@ -29,6 +31,7 @@ from simulation.build import (
     skipped,
     spec,
     states,
+    succeeded,
 )
 
 CHAIN = (job("a"), job("b", "a"), job("c", "b"))
@@ -189,11 +192,17 @@ def test_a_hold_of_what_runs_changes_nothing() -> None:
 
 
 def test_a_retry_waits_for_its_time() -> None:
-    made = step((job("b"),), waiting())
-    assert (begun(made), made.requeue_after) == ([], 60)
+    made = step((job("b", retry=Retry(backoff_seconds=90)),), waiting())
+    assert (begun(made), made.requeue_after, made.status.jobs["b"].retry_at) == ([], 60, after(60))
     due = JobRecord("b", JobState.PENDING, 1, names.ERROR, retry_at=EARLIER, failures=1)
     made = step((job("b"),), due)
     assert (begun(made), made.status.jobs["b"].attempt, made.status.jobs["b"].failures) == (["b"], 2, 1)
+
+
+def test_a_retry_waits_its_backoff_anew_once_the_clock_was_turned_back() -> None:
+    record = replace(waiting(), retry_at=after(3 * 3600), failures=1, disruptions=2)
+    made = step((job("b", retry=Retry(backoff_seconds=4)),), record)
+    assert (begun(made), made.requeue_after, made.status.jobs["b"].retry_at) == ([], 8, after(8))
 
 
 # --- Conditions and inputs -------------------------------------------------------------------------------------------
@@ -250,3 +259,42 @@ def test_an_intent_takes_a_place_even_before_its_job_exists() -> None:
     made = planned(execution(spec(job("a"), job("b"), parallelism=1), intended("a")))
     assert begun(made) == ["a"]
     assert states(made) == {"a": "Running", "b": "Pending"}
+
+
+# --- Since when a launch was due -------------------------------------------------------------------------------------
+
+C = job("c", "a", "b")
+OLD = ended("a", finished_at=EARLIER)
+
+
+def due(made: Plan) -> dict[str, datetime | None]:
+    """The jobs that are launched, and since when they were due."""
+    launches = (a for a in made.after if isinstance(a, Launch))
+    return {a.manifest["metadata"]["labels"][names.LABEL_JOB]: a.due for a in launches}
+
+
+def ends(*jobs: JobSpec, old: tuple[JobRecord, ...] = (), **fields: Any) -> Plan:
+    """A plan in which the pod of b is seen to have ended, two seconds ago."""
+    pod = succeeded("b", finished_at=after(-2))
+    return planned(execution(spec(*jobs, **fields), *old, running("b")), kube_job("b"), pod)
+
+
+def test_a_launch_is_due_from_the_end_of_the_last_dependency() -> None:
+    assert due(ends(job("a"), job("b"), C, old=(OLD,))) == {"c": after(-2)}
+    assert due(ends(job("a"), job("b"), job("c", "b"), old=(OLD,), parallelism=1)) == {"c": after(-2)}
+
+
+@pytest.mark.parametrize(
+    "made",
+    [
+        param(step(CHAIN), id="a root"),
+        param(step(CHAIN, OLD, JobRecord("b").with_reason(names.ON_HOLD)), id="a hold that has ended"),
+        param(step(CHAIN, OLD, JobRecord("b").with_reason(names.AWAITING_CHECKPOINT)), id="a checkpoint"),
+        param(step(CHAIN, OLD), id="added, resumed, let go by a failure or given a place after that"),
+        param(step(CHAIN, OLD, ended("b").as_pending(names.ERROR, "")), id="another attempt"),
+        param(step(CHAIN, failed("a"), requests=(Request("r", RequestType.COMPLETE, "a"),)), id="a repair"),
+        param(planned(execution(spec(*CHAIN), OLD, intended("b")), absent={"b"}), id="refused before"),
+    ],
+)  # fmt: skip
+def test_what_has_waited_for_something_else_has_no_hop(made: Plan) -> None:
+    assert list(due(made).values()) == [None]

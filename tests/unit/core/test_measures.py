@@ -9,13 +9,13 @@ import pytest
 
 from cairn import names
 from cairn.core import measures
-from cairn.core.draft import Execution
+from cairn.core.actions import Launch
 from cairn.core.measures import Change
 from cairn.core.restore.progress import Mode, Origin, RestoredFrom
-from cairn.core.spec import Scheduling
-from cairn.core.status import JobRecord, PausePhase, PauseState, Phase, Status
-from simulation.build import EARLIER, NOW, after, ended, execution, failed, intended, job, running, skipped, spec
+from cairn.core.status import JobRecord, Phase, Status
+from simulation.build import EARLIER, NOW, after, ended, failed, intended, running, skipped
 
+RESTORED = RestoredFrom(Mode.FORK, Origin("checkpoint_1", "ckpt", "digest", "default", "other", "uid"), NOW, 1)
 WAITS = running("a", failures=1).as_pending(names.ERROR, "exit code 1", retry_at=after(10))
 EVICTED = running("a", disruptions=1).as_pending(names.POD_DELETED, "evicted", retry_at=after(10))
 STOPPED = running("a").as_pending(names.STOPPED, "stopped by the pause")
@@ -89,8 +89,24 @@ def test_only_what_has_changed_is_looked_at() -> None:
 
 
 def test_what_a_restore_takes_over_has_not_happened_now() -> None:
-    restored = RestoredFrom(Mode.FORK, Origin("checkpoint_1", "ckpt", "digest", "default", "other", "uid"), NOW, 1)
-    assert measures.changes(of(), of(ended("a"), restored_from=restored)) == []
+    assert measures.changes(of(), of(ended("a"), restored_from=RESTORED)) == []
+    assert measures.changes(of(failed("a")), of(ended("a"), restored_from=RESTORED)) == []
+
+
+def test_what_a_restore_stops_and_launches_happens_now() -> None:
+    """What goes on, or is done in the checkpoint, does not end by that."""
+    before = of(running("stopped", 2), running("adopted"), running("undone", 2), running("again", 2), ended("new"))
+    after = of(
+        JobRecord("stopped", used=2), running("adopted"), ended("undone"), intended("again", 3), intended("new", 2),
+        intended("first"), restored_from=RESTORED,
+    )  # fmt: skip
+    changes = measures.changes(before, after)
+    assert [(c.before.id, c.before.attempt, c.outcome) for c in changes if c.ended] == [
+        ("stopped", 2, "Stopped"), ("undone", 2, "Stopped"), ("again", 2, "Stopped"),
+    ]  # fmt: skip
+    assert [(c.after.id, c.after.attempt) for c in changes if c.launched] == [("again", 3), ("new", 2), ("first", 1)]
+    assert not any(c.ended and c.launched for c in changes)
+    assert all(c.retry is None and c.start is None for c in changes)
 
 
 @pytest.mark.parametrize(
@@ -105,36 +121,8 @@ def test_the_end_of_an_execution(old: Phase, new: Phase, phase: Phase | None) ->
 
 # --- Hops ------------------------------------------------------------------------------------------------------------
 
-B = job("b", "a", "c")
-DONE = (ended("a", finished_at=after(-3)), ended("c", finished_at=after(-2)), intended("b"))
-PAUSED = PauseState(PausePhase.PAUSED, NOW, 2)
-RESTORED = RestoredFrom(Mode.REWIND, Origin("checkpoint_1", "ckpt", "digest", "default", "other", "uid"), NOW, 1)
 
-
-def made(*records: JobRecord, **fields: Any) -> Execution:
-    status = {name: fields.pop(name) for name in list(fields) if name.startswith("status_")}
-    return execution(spec(job("a"), B, job("c"), **fields), *(records or DONE), **status)
-
-
-def test_a_hop_is_from_the_end_of_the_last_dependency() -> None:
-    assert measures.hop(made(), B, NOW) == 2
-    assert measures.hop(made(), B, after(-10)) == 0  # clocks differ
-
-
-@pytest.mark.parametrize(
-    "given",
-    [
-        made(parallelism=1), made(scheduling=Scheduling.LEVELS), made(status_pause=PAUSED),
-        made(status_paused_millis=5), made(status_restored_from=RESTORED), replace(made(), spec=None),
-        made(*DONE[:2]), made(*DONE[:2], intended("b", 2)), made(intended("b")),
-        made(ended("a", finished_at=None), intended("b")),
-    ],
-    ids=["parallelism", "levels", "paused", "was paused", "restored", "not accepted", "no record", "another attempt",
-         "no dependency's record", "no end"],
-)  # fmt: skip
-def test_what_something_else_may_have_held_up_is_no_hop(given: Execution) -> None:
-    assert measures.hop(given, B, NOW) is None
-
-
-def test_a_root_has_no_hop() -> None:
-    assert measures.hop(made(intended("a")), job("a"), NOW) is None
+def test_a_hop_is_from_when_the_launch_was_due() -> None:
+    assert measures.hop(Launch("b", {}, due=after(-2)), NOW) == 2
+    assert measures.hop(Launch("b", {}, due=after(2)), NOW) == 0, "clocks differ"
+    assert measures.hop(Launch("b", {}), NOW) is None

@@ -246,6 +246,12 @@ def test_the_executions_timeout(limit: int, fields: dict, out: bool, wake: float
     assert made.requeue_after == wake
 
 
+def test_a_run_that_began_by_a_clock_turned_back_since_begins_now() -> None:
+    given = execution(spec(*ONE, timeout_seconds=60), running("a"), status_started_at=after(3 * 3600))
+    made = planned(given, *alive("a"))
+    assert (made.status.started_at, made.requeue_after) == (NOW, 60)
+
+
 def test_while_paused_there_is_no_timeout() -> None:
     given = execution(spec(*ONE, timeout_seconds=30, paused=True), running("a"), status_pause=PAUSED)
     made = planned(given, *alive("a"))

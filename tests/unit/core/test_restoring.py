@@ -184,6 +184,7 @@ def test_what_follows_from_what_is_kept_is_launched_in_that_very_plan() -> None:
     [launch] = of_kind(made, Launch)
     assert (launch.name, launch.manifest["metadata"]["labels"][names.LABEL_JOB]) == (name_of("b"), "b")
     assert launch.inputs, "its inputs are at hand without another read"
+    assert launch.due is None, "what it comes after ended in another execution"
 
 
 def test_what_was_begun_is_not_begun_again() -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 from cairn import names
 from cairn.adapters.kube.api import Api, Body
+from cairn.ports import Roll
 
 PATHS = {
     "Job": "/apis/batch/v1/namespaces/{}/jobs",
@@ -14,6 +15,15 @@ PATHS = {
     names.EXECUTION_KIND: f"/apis/{names.API_VERSION}/namespaces/{{}}/{names.EXECUTIONS}",
     names.CHECKPOINT_KIND: f"/apis/{names.API_VERSION}/namespaces/{{}}/{names.CHECKPOINTS}",
     names.RESULT_KIND: f"/apis/{names.API_VERSION}/namespaces/{{}}/{names.RESULTS}",
+}
+
+_OURS = {"labelSelector": names.LABEL_EXECUTION_UID}
+# What is watched, and of it what is worth asking for again: what has ended changes no more, and is by far the most.
+_WATCHED: Mapping[str, tuple[str, Mapping[str, str]]] = {
+    names.EXECUTIONS: (f"/apis/{names.API_VERSION}", {}),
+    names.CHECKPOINTS: (f"/apis/{names.API_VERSION}", {}),
+    "jobs": ("/apis/batch/v1", {**_OURS, "fieldSelector": "status.successful=0"}),
+    "pods": ("/api/v1", {**_OURS, "fieldSelector": "status.phase!=Succeeded,status.phase!=Failed"}),
 }
 
 
@@ -113,6 +123,11 @@ class KubeCluster:
 
     async def delete_checkpoint(self, namespace: str, name: str, uid: str, resource_version: str) -> None:
         await self._api.delete(_checkpoint(namespace, name), uid=uid, resource_version=resource_version)
+
+    async def call_roll(self, resource: str, namespace: str = "") -> Roll:
+        group, query = _WATCHED[resource]
+        scope = f"/namespaces/{namespace}" if namespace else ""
+        return await self._api.list_uids(f"{group}{scope}/{resource}", **query)
 
     async def get_namespace_uid(self, name: str) -> str:
         uid: str = (await self._api.get(f"/api/v1/namespaces/{name}"))["metadata"]["uid"]

@@ -1,0 +1,203 @@
+"""Every scenario before an API server that is stale, silent, refuses or loses answers: `make lying-api`.
+
+Each has to end as it does before an honest one. How long that takes is compared with the honest run, and how long a
+watch goes unnoticed that is open and brings nothing is measured by itself.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol, cast
+
+from reliability.plays import AT_ONCE, Played, Verdict, judge, play
+from reliability.scenarios import SCENARIOS
+from reliability.stage import Stage, Theatre, staged
+from reliability.terminal import cluster_for, text_of
+from support.jobs import hanging
+from support.proxies import lies
+from support.proxies.api import Answer, Meddler
+from support.reliability import Bug, Cell, Part, Table, percentiles, save
+
+ROOT = Path(__file__).resolve().parents[2]
+SILENCE_SECONDS = 5  # the least that can be set
+
+
+class Liar(Protocol):
+    """A meddler that counts its lies."""
+
+    told: int
+
+
+@dataclass(frozen=True)
+class Lie:
+    """What goes wrong, and how the operator is set for it."""
+
+    make: Callable[[Stage], Meddler]
+    settings: Mapping[str, str] = field(default_factory=dict)
+
+
+def _lost_answers(stage: Stage) -> Meddler:
+    liar = lies.LostAnswers()
+    liar.listen(stage.database)
+    return liar
+
+
+LIES: Mapping[str, Lie] = {
+    "each event twice, then the version before it": Lie(lambda stage: lies.Echo()),
+    "watches end after each fourth write": Lie(lambda stage: lies.Breaks()),
+    "… and are answered 410": Lie(lambda stage: lies.Expired()),
+    "… and 410, and lists are as they were at the start": Lie(lambda stage: lies.Expired(old=True)),
+    "410 as the status of a watch": Lie(lambda stage: lies.Expired(plain=True)),
+    "410 on the second page of a list": Lie(lambda stage: lies.Pages()),
+    "429, Retry-After 1, on the first two calls of each kind": Lie(
+        lambda stage: lies.Refusals(Answer.refusal(429, "TooManyRequests", **{"Retry-After": "1"}))
+    ),
+    "500 on the first two calls of each kind": Lie(lambda stage: lies.Refusals(Answer.refusal(500, "InternalError"))),
+    "200 and no JSON on the first two writes of each kind": Lie(
+        lambda stage: lies.Refusals(lies.NO_JSON, of=lambda call: call.writes)
+    ),
+    "200 and no JSON on the first list of pods": Lie(
+        lambda stage: lies.Refusals(lies.NO_JSON, times=1, of=lambda call: call.point == "LIST pods")
+    ),
+    "every other write and commit is done, its answer lost": Lie(_lost_answers),
+    "watches are silent from the first launch on": Lie(
+        lambda stage: lies.Silence(at="POST jobs"), {"CAIRN_WATCH_SILENCE_SECONDS": str(SILENCE_SECONDS)}
+    ),
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Heard:
+    """A scenario before a liar, and what came of it."""
+
+    lie: str
+    told: int
+    verdict: Verdict
+    slower: float  # seconds, than before an honest one
+
+    @property
+    def played(self) -> Played:
+        """How it has ended."""
+        return self.verdict.played
+
+
+async def honest(theatre: Theatre, scenario: str) -> Played:
+    """How a scenario ends before an API server that does not lie."""
+    played = await play(theatre, scenario, lambda stage: Meddler())
+    assert not played.error and not played.twice, f"{scenario}, before an honest one: {played.error or played.twice}"
+    return played
+
+
+async def hear(theatre: Theatre, lie: str, before: Played) -> Heard:
+    """Play a scenario before a liar."""
+    made: list[Meddler] = []
+
+    def arrange(stage: Stage) -> Meddler:
+        made.append(LIES[lie].make(stage))
+        return made[-1]
+
+    played = await play(theatre, before.scenario, arrange, **LIES[lie].settings)
+    told = cast(Liar, made[0]).told
+    return Heard(lie, told, judge(played, before), played.seconds - before.seconds)
+
+
+async def silence(theatre: Theatre, seconds: int) -> float:
+    """How long after a job has ended, of which no watch tells, the operator knows of it."""
+    async with staged(theatre, "silence", CAIRN_WATCH_SILENCE_SECONDS=str(seconds)) as stage:
+        stage.api.meddler = liar = lies.Silence()
+        await stage.start()
+        await stage.user.run("work", hanging("a"))
+        await stage.user.job("work", "a", startedAt=...)
+        liar.fall()
+        await stage.user.release("work", "a")
+        began = time.monotonic()
+        await stage.user.job("work", "a", timeout=seconds + 60, state="Completed")
+        return time.monotonic() - began
+
+
+# --- The result ------------------------------------------------------------------------------------------------------
+
+TEXT = f"""\
+A proxy before a real API server lies to an operator that knows nothing of it, in every scenario of the crash points,
+and the end is compared with that before an honest one in the same way. A liar that has told no lie in a run counts as
+no run. *Restarts*: the operator ended by itself with an error and was started anew, as a kubelet does it. *Slower* is
+how much later the scenario was over.
+
+A watch that is open and brings nothing, not even the bookmark that the API server sends each minute, is opened anew,
+where it was, after `CAIRN_WATCH_SILENCE_SECONDS` (70 by default, here {SILENCE_SECONDS} where not said otherwise).
+"""
+
+BUGS: tuple[Bug, ...] = ()
+NOT_COVERED = (
+    "An event that is left out of a watch that goes on, of an object that still exists: no API server does that, and"
+    " nothing would tell of it before the object changes again or the operator starts anew.",
+    "A list that is older than what the operator has written itself is taken in, since newer views stay; one that lacks"
+    " objects for ever is not tried.",
+    "Answers of Postgres that are wrong: commits get lost here, but nothing is forged.",
+)
+
+
+def by_lie(heard: Sequence[Heard]) -> Table:
+    """How each lie was taken."""
+    rows: list[tuple[Cell, ...]] = []
+    for lie in LIES:
+        found = [h for h in heard if h.lie == lie]
+        true = [h for h in found if h.told]
+        rows.append((
+            lie, len(true), sum(h.told for h in true), sum(h.verdict.converged for h in true),
+            sum(bool(h.verdict.lost) for h in true), sum(bool(h.verdict.doubled) for h in true),
+            sum(h.played.ended for h in true),
+        ))  # fmt: skip
+    return Table("By lie", ("what", "runs", "lies", "as before an honest one", "lost", "doubled", "restarts"), rows)
+
+
+def part_of(heard: Sequence[Heard], silences: Mapping[str, Sequence[float]]) -> Part:
+    """The result, for the page."""
+    slower = {lie: [max(h.slower, 0.0) for h in heard if h.lie == lie and h.told and not h.played.error]
+              for lie in LIES}  # fmt: skip
+    tables = (by_lie(heard), percentiles("Slower", slower), percentiles("A silent watch, until noticed", silences))
+    return Part(
+        name="lying-api", title="Stale and lying API", command="make lying-api", text=TEXT, tables=tables, bugs=BUGS,
+        not_covered=NOT_COVERED, losses=sum(bool(h.verdict.lost) for h in heard if h.told),
+        duplicates=sum(bool(h.verdict.doubled) for h in heard if h.told),
+    )  # fmt: skip
+
+
+async def _main(options: argparse.Namespace) -> int:
+    began, room = time.monotonic(), asyncio.Semaphore(options.at_once)
+
+    async def one(lie: str, before: Played) -> Heard:
+        async with room:
+            heard = await hear(theatre, lie, before)
+        came = heard.verdict.lost or heard.verdict.doubled or "as before an honest one"
+        print(f"{before.scenario}, {lie}: {came}", file=sys.stderr)
+        return heard
+
+    async def measured(seconds: int) -> float:
+        async with room:
+            return await silence(theatre, seconds)
+
+    with cluster_for("lying-api") as there:
+        async with Theatre.open(there, ROOT / "build/logs/lying-api") as theatre:
+            before = [await honest(theatre, name) for name in SCENARIOS]
+            heard = await asyncio.gather(*(one(lie, played) for lie in LIES for played in before))
+            silences = {
+                f"{seconds} s": await asyncio.gather(*(measured(seconds) for _ in range(times)))
+                for seconds, times in ((SILENCE_SECONDS, 9), (70, 3))
+            }
+    part = part_of(heard, silences)
+    print(*map(text_of, part.tables), sep="\n\n")
+    save(part, seconds=time.monotonic() - began)
+    return 1 if part.losses or part.duplicates else 0
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--at-once", type=int, default=AT_ONCE)
+    sys.exit(asyncio.run(_main(parser.parse_args())))
