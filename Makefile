@@ -28,7 +28,8 @@ setup: $(VENV)/.ready  ## Make the virtual environment
 lint: setup  ## Style, types, import layers
 	$(VENV)/bin/ruff check operator tests docs
 	$(VENV)/bin/mypy
-	MYPYPATH=operator:tests $(VENV)/bin/mypy --strict -p cluster -p demo -p bench -p pictures -p support -p reliability
+	MYPYPATH=operator:tests $(VENV)/bin/mypy --strict -p cluster -p demo -p bench -p pictures -p support -p chaos -p simulation \
+	  -p mutations -p fuzz -p reliability
 	$(VENV)/bin/lint-imports --no-cache
 
 .PHONY: test-fast
@@ -40,7 +41,7 @@ test: lint  ## Build, start and test everything
 	$(PY) -m cluster build --nodes all
 	$(PY) -m cluster image cairn --only-build
 	$(PY) -m cluster image cairn-postgres --only-build
-	$(PY) -m pytest tests/unit tests/conformance tests/integration tests/e2e --cov --cov-report=term-missing:skip-covered
+	$(PY) -m pytest tests/unit tests/fuzz tests/conformance tests/integration tests/e2e --cov --cov-report=term-missing:skip-covered
 
 .PHONY: demo
 demo: setup  ## See a pipeline run, pause and resume on a real cluster
@@ -50,6 +51,10 @@ demo: setup  ## See a pipeline run, pause and resume on a real cluster
 demo-down: setup  ## Remove what the demo has left running
 	$(PY) -m demo down
 
+.PHONY: simulate
+simulate: setup  ## Play simulated histories, a million unless HISTORIES= says otherwise, and write what they came to
+	$(PY) -m simulation --histories $(or $(HISTORIES),1000000) --write
+
 .PHONY: bench
 bench: setup  ## Measure, beside scripts that do the same without Cairn
 	$(PY) -m bench
@@ -57,12 +62,29 @@ bench: setup  ## Measure, beside scripts that do the same without Cairn
 .PHONY: crash-points
 crash-points: setup  ## Kill the operator before and after every write and commit, for docs/reliability.md
 	$(PY) -m cluster build --nodes fake
-	$(PY) -m reliability.crash_points
+	$(PY) -m reliability.crash_points $(if $(MINUTES),--minutes $(MINUTES))
 
 .PHONY: lying-api
 lying-api: setup  ## Run everything before an API server that lies, for docs/reliability.md
 	$(PY) -m cluster build --nodes fake
-	$(PY) -m reliability.lying_api
+	$(PY) -m reliability.lying_api $(if $(MINUTES),--minutes $(MINUTES))
+
+.PHONY: chaos
+chaos: setup  ## Break everything at random under a random load, for MINUTES=30 (and SEED=), and judge what is left
+	$(PY) -m chaos run $(if $(MINUTES),--minutes $(MINUTES)) $(if $(SEED),--seed $(SEED))
+
+.PHONY: outages
+outages: setup  ## Break one thing at a time, measure how long it takes to go on, and how much memory 10,000 objects need
+	$(PY) -m chaos outages $(if $(TIMES),--times $(TIMES))
+
+.PHONY: mutations
+mutations: setup  ## Mutate objects from their schemas, wrong ones too, on a cluster with fake nodes (SEED, MINUTES)
+	$(PY) -m cluster build --nodes fake
+	$(PY) -m mutations --seed $(or $(SEED),1) --minutes $(or $(MINUTES),15)
+
+.PHONY: fuzz
+fuzz: setup  ## Feed parsers what nobody would write, and keep what is worth it (SEED, MINUTES)
+	$(PY) -m fuzz --seed $(or $(SEED),1) --minutes $(or $(MINUTES),10)
 
 .PHONY: docs
 docs: setup  ## Generate what is made of code and data: references, pages of the command line, reliability

@@ -15,7 +15,7 @@ from cluster import Cluster, start, stop
 from cluster.state import Nodes
 from support.api_process import ApiProcess
 from support.checkpoints import Rows
-from support.crds import with_crds
+from support.kinds import with_kinds
 from support.kube import Kube, until
 from support.operator_process import OperatorProcess
 from support.postgres import Databases, PostgresServer
@@ -36,7 +36,7 @@ def _cluster(nodes: Nodes) -> Iterator[Cluster]:
     kept = os.environ.get(f"CAIRN_TEST_{nodes.upper()}")
     there = start(nodes, kept or f"test-{nodes}")
     try:
-        yield with_crds(there)
+        yield with_kinds(there)
     finally:
         if not kept:
             stop(there)

@@ -26,7 +26,9 @@
         └── IdTaken           another checkpoint has that id: nothing was written
 
 Adapters translate into these at the border; nothing above an adapter sees the exceptions of a client library.
-Response bodies may hold payloads and secrets: texts are cut, and only ``Status`` messages are used.
+Response bodies may hold payloads and secrets: texts are cut, and only ``Status`` messages are used. Even those quote
+what was sent, where that was wrong: so in a process whose log others read, the text of an ApiError (what is logged)
+names fields only, and its `message` (what the user is told, in their own object or answer) is what the API server said.
 """
 
 from __future__ import annotations
@@ -91,8 +93,11 @@ class Forbidden(CairnError):
 class ApiError(CairnError):
     """The API server answered with something else than success."""
 
-    def __init__(self, message: str, *, status: int = 0, reason: str = "", retry_after: float | None = None) -> None:
-        super().__init__(message[:TEXT_LIMIT])
+    def __init__(
+        self, message: str, *, status: int = 0, reason: str = "", retry_after: float | None = None, logged: str = ""
+    ) -> None:
+        super().__init__((logged or message)[:TEXT_LIMIT])
+        self.message = message[:TEXT_LIMIT]  # it may quote what was sent
         self.status = status
         self.reason = reason
         self.retry_after = retry_after

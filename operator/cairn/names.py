@@ -129,6 +129,7 @@ OTHER_EXECUTION: Final = "OtherExecution"
 NAMESPACE_NOT_ALLOWED: Final = "NamespaceNotAllowed"
 UNDO_NOT_SAVED: Final = "UndoNotSaved"
 JOBS_LOST: Final = "JobsLost"
+STATUS_UNREADABLE: Final = "StatusUnreadable"
 
 # Why the newest checkpoint of an execution was taken, or was not.
 CHECKPOINT_SAVED: Final = "Saved"

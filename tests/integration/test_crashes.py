@@ -6,11 +6,11 @@ import json
 import random
 import signal
 import time
-from collections import Counter
 from collections.abc import Callable
 
 import pytest
 
+from support.attempts import assert_each_attempt_ran_once, layered
 from support.jobs import hanging, lasting, release
 from support.kube import Kube, Object, until
 from support.operator_process import OperatorProcess
@@ -18,29 +18,6 @@ from support.operator_process import OperatorProcess
 pytestmark = pytest.mark.cluster
 
 Start = Callable[[Kube], OperatorProcess]
-
-
-def layered(levels: int, width: int) -> list[Object]:
-    """Levels of short jobs, each on all of the level before."""
-    return [
-        lasting(f"l{level}-{n}", *([f"group:l{level - 1}"] if level else []), duration="150ms", group=f"l{level}")
-        for level in range(levels)
-        for n in range(width)
-    ]
-
-
-def assert_each_attempt_ran_once(kube: Kube, name: str) -> None:
-    """One Kubernetes Job per recorded attempt and none besides, one pod per Kubernetes Job."""
-    records = kube.get("dagx", name)["status"]["jobs"]
-    jobs = kube.jobs(name)
-    labels = [j["metadata"]["labels"] for j in jobs]
-    attempts = Counter((found["cairn.dev/job"], found["cairn.dev/attempt"]) for found in labels)
-    expected = {(r["id"], str(n)) for r in records for n in range(1, r.get("attempt", 0) + 1)}
-    assert set(attempts) == expected
-    assert set(attempts.values()) == {1}
-    pods = Counter(p["metadata"]["labels"]["batch.kubernetes.io/job-name"] for p in kube.pods(name))
-    assert set(pods.values()) == {1}
-    assert set(pods) == {j["metadata"]["name"] for j in jobs}
 
 
 def test_killed_again_and_again_it_finishes_and_each_attempt_ran_once(solo: Kube, start_operator: Start) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from cluster import Cluster, start, stop
-from support.crds import with_crds
+from support.kinds import with_kinds
 from support.reliability import Table
 
 
@@ -15,7 +15,7 @@ def cluster_for(name: str) -> Iterator[Cluster]:
     """A control plane with fake nodes, for as long as it is needed."""
     there = start("fake", name)
     try:
-        yield with_crds(there)
+        yield with_kinds(there)
     finally:
         stop(there)
 

@@ -73,7 +73,7 @@ def ended(name: str, state: JobState = JobState.COMPLETED, attempt: int = 1, **f
 
 def failed(name: str, **fields: Any) -> JobRecord:
     """A job that has failed."""
-    given = {"reason": names.ERROR, "message": "exited with code 1", "failures": 1}
+    given: dict[str, Any] = {"reason": names.ERROR, "message": "exited with code 1", "failures": 1}
     return ended(name, JobState.FAILED, **given | fields)
 
 
@@ -110,13 +110,13 @@ def kube_pod(job_id: str, attempt: int = 1, **fields: Any) -> KubePod:
 
 def succeeded(job_id: str, said: str = "", **fields: Any) -> KubePod:
     """A pod that has succeeded."""
-    done = {"phase": "Succeeded", "exit_code": 0, "finished_at": NOW, "termination_message": said}
+    done: dict[str, Any] = {"phase": "Succeeded", "exit_code": 0, "finished_at": NOW, "termination_message": said}
     return kube_pod(job_id, **done | fields)
 
 
 def crashed(job_id: str, code: int = 1, **fields: Any) -> KubePod:
     """A pod whose program has failed."""
-    done = {"phase": "Failed", "exit_code": code, "finished_at": NOW, "container_reason": "Error"}
+    done: dict[str, Any] = {"phase": "Failed", "exit_code": code, "finished_at": NOW, "container_reason": "Error"}
     return kube_pod(job_id, **done | fields)
 
 

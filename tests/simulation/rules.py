@@ -59,7 +59,7 @@ def _check_number(old: Wire, record: Wire, repaired: bool) -> None:
 
 def last_of(record: Wire) -> int:
     """The highest number that an attempt of the job was ever given."""
-    return max(record.get("attempt", 0), record.get("used", 0))
+    return max(int(record.get("attempt", 0)), int(record.get("used", 0)))
 
 
 def _check_launch(spec: Wire, jobs: Wire, record: Wire, after: Wire, status: Wire) -> None:
@@ -141,7 +141,8 @@ def check_critical(spec: Wire, old: Wire, new: Wire, checkpoints: Iterable[Wire]
     if not given.get("enabled", True) or "before-critical" not in given.get("triggers", ()):
         return
     before = {r["id"]: r.get("attempt", 0) for r in old.get("jobs", ())}
-    launched = [r["id"] for r in new["jobs"] if r["state"] == "Running" and r["attempt"] > before.get(r["id"], 0)]
+    running = [r for r in new.get("jobs", ()) if r["state"] == "Running"]
+    launched = [r["id"] for r in running if r["attempt"] > before.get(r["id"], 0)]
     settled = {c["metadata"]["name"]: c["status"]["phase"] for c in checkpoints if "status" in c}
     good = ("Ready",) if given.get("onError") == "Pause" else ("Ready", "Failed")
     for name in set(launched) & set(given.get("criticalJobIds", ())):
@@ -156,7 +157,7 @@ def check_decided(old: Wire, new: Wire) -> None:
     if not settings.get("enabled") or "job-completed" not in settings.get("triggers", ()):
         return
     before = {r["id"]: (r["state"], r.get("attempt", 0)) for r in old.get("jobs", ())}
-    ended = [r["id"] for r in new["jobs"] if r["state"] in ("Completed", "Failed")
+    ended = [r["id"] for r in new.get("jobs", ()) if r["state"] in ("Completed", "Failed")
              and before.get(r["id"]) != (r["state"], r.get("attempt", 0))]  # fmt: skip
     known = {p["name"] for p in old.get("checkpointing", {}).get("pending", ())}
     fresh = [p for p in new["checkpointing"].get("pending", ()) if p["name"] not in known]
@@ -172,13 +173,13 @@ def check_checkpoint(status: Wire, name: str) -> None:
 
 def check_create(status: Wire, job: str, attempt: int) -> None:
     """A Kubernetes Job is created."""
-    record = next((r for r in status.get("jobs", ()) if r["id"] == job), {})
+    record: Wire = next((r for r in status.get("jobs", ()) if r["id"] == job), {})
     require(last_of(record) >= attempt, f"intent before effect: {job} was created before that was recorded")
 
 
 def check_stop(status: Wire, job: str, attempt: int) -> None:
     """A Kubernetes Job is suspended for good."""
-    record = next((r for r in status.get("jobs", ()) if r["id"] == job), {})
+    record: Wire = next((r for r in status.get("jobs", ()) if r["id"] == job), {})
     alive = record.get("state") == "Running" and record["attempt"] == attempt
     require(not alive or "stopping" in record, f"intent before effect: {job} was stopped before that was recorded")
     committed = status.get("restore", {}).get("phase") == "Stopping"

@@ -18,7 +18,7 @@ def job(name: str, *after: str, fake: Object | None = None, **more: Any) -> Obje
 
 def lasting(name: str, *after: str, duration: str, **more: Any) -> Object:
     """A job whose pod runs for a time, such as `150ms`."""
-    return job(name, *after, fake={"duration": duration}, **more)
+    return job(name, *after, fake={"duration": duration} | more.pop("fake", {}), **more)
 
 
 def hanging(name: str, *after: str, **more: Any) -> Object:
@@ -34,4 +34,5 @@ def release(kube: Kube, execution: str, job_id: str) -> None:
 
 def condition(execution: Object, kind: str) -> Object:
     """The condition of that type, empty if there is none."""
-    return next((c for c in execution["status"]["conditions"] if c["type"] == kind), {})
+    conditions = execution.get("status", {}).get("conditions", ())
+    return next((c for c in conditions if c["type"] == kind), {})

@@ -11,7 +11,7 @@ import sys
 import urllib.request
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, Self
 
 from support.kube import until
 from support.nursery import Nursery
@@ -56,34 +56,45 @@ class OperatorProcess:
         self._process: Running | None = None
         self.port = free_port()
 
-    def start(self) -> OperatorProcess:
+    def start(self) -> Self:
         """Start it and wait until it is ready."""
+        self.spawn()
+        until(self.ready, "the operator is ready", 30, lambda: self.log.read_text()[-2000:])
+        return self
+
+    def command(self) -> list[str]:
+        """What runs it."""
+        return [sys.executable, "-m", "cairn", "operator"]
+
+    def spawn(self) -> None:
+        """Start it, and wait for nothing."""
         self.log.parent.mkdir(parents=True, exist_ok=True)
         self._process = self._begun({
             "KUBECONFIG": str(self._kubeconfig), "CAIRN_HEALTH_PORT": str(self.port),
             "CAIRN_NAMESPACES": self._namespace,
             "DATABASE_URL": "",  # none, unless a test gives one
         } | self._settings)  # fmt: skip
-        until(self.ready, "the operator is ready", 30, lambda: self.log.read_text()[-2000:])
-        return self
 
     def _begun(self, environment: Mapping[str, str]) -> Running:
         if self._nursery is not None:
             return self._nursery.fork(self._kubeconfig.parent, environment, self.log)
         with self.log.open("ab") as out:
-            return subprocess.Popen(
-                [sys.executable, "-m", "cairn", "operator"], env={**os.environ, **environment}, stderr=out,
-                start_new_session=True,
-            )  # fmt: skip
+            environment = {**os.environ, **environment}
+            return subprocess.Popen(self.command(), env=environment, stderr=out, start_new_session=True)
 
     @property
     def running(self) -> bool:
-        """Whether the process is there."""
+        """Whether there is a process, be it a stopped one."""
         return self._process is not None and self._process.poll() is None
+
+    def check(self) -> None:
+        """Whether it is still the process that was started, and alive."""
+        assert self.running, self.log.read_text()[-4000:]
+        assert self.alive(), "does not answer /livez"
 
     def ready(self) -> bool:
         """Whether /readyz says so."""
-        assert self._process is not None and self._process.poll() is None, self.log.read_text()[-4000:]
+        assert self.running, self.log.read_text()[-4000:]
         return self._answers("readyz")
 
     def _answers(self, path: str) -> bool:

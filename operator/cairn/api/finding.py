@@ -97,9 +97,14 @@ async def writable(parts: Parts, caller: Caller, namespace: str, spec: Mapping[s
     What the admission policies ask of who writes an execution, they would ask here of the account of the API. Raises
     InvalidSpec with every violation, Forbidden.
     """
+    await foreign_source(parts, caller, namespace, spec.get("restoreFrom") or {})
+    await borrowable(parts, caller, namespace, spec)
+
+
+async def borrowable(parts: Parts, caller: Caller, namespace: str, spec: Mapping[str, Any]) -> None:
+    """Do nothing if the caller may use what the pods of that spec use. Raises InvalidSpec, Forbidden."""
     await parts.access.require_borrowed(caller, namespace, borrowed(parse(spec).jobs))
     source = spec.get("restoreFrom") or {}
-    await foreign_source(parts, caller, namespace, source)
     if source.get("namespace", namespace) != namespace and not spec.get("jobs"):
         # Its jobs come with the checkpoint, and with them the Secrets and accounts that they name.
         await parts.access.require(caller, "create", "pods", namespace, group="")

@@ -11,7 +11,6 @@ from __future__ import annotations
 import logging
 import math
 import re
-import traceback
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
@@ -25,6 +24,7 @@ from starlette.types import Receive, Scope, Send
 from cairn import errors
 from cairn.api import kinds
 from cairn.api.tracing import request_id
+from cairn.app.logfields import trace
 from cairn.errors import TEXT_LIMIT, CairnError, Violation
 
 logger = logging.getLogger(__name__)
@@ -119,7 +119,7 @@ def _cairn(error: CairnError) -> Problem:
 
 
 def _cluster(error: errors.ApiError) -> Problem:
-    text, wait = str(error), _retry_after(error.retry_after)
+    text, wait = error.message, _retry_after(error.retry_after)
     match error:
         case errors.Gone():
             return Problem(kinds.NOT_FOUND, text)
@@ -193,15 +193,8 @@ async def send_problem(error: Exception, scope: Scope, receive: Receive, send: S
 
 
 def log_failure(what: str, error: BaseException) -> None:
-    """Log an error that nobody foresaw: its kind and where it comes from."""
-    logger.error("%s: %s\n%s", what, type(error).__name__, _frames(error))
-
-
-def _frames(error: BaseException) -> str:
-    """Where it was raised; not its text, which may quote what was sent or stored (as pydantic's does)."""
-    causes = error.__cause__ or error.__context__
-    before = f"{_frames(causes)}{type(causes).__name__}, and then\n" if causes else ""
-    return before + "".join(traceback.format_tb(error.__traceback__))
+    """Log an error that nobody foresaw: where it comes from; its text may quote what was sent or stored."""
+    logger.error("%s: %s\n%s", what, type(error).__name__, trace(error))
 
 
 def _clean(text: str) -> str:

@@ -39,7 +39,7 @@ async def connected(settings: ApiSettings) -> AsyncIterator[Parts]:
     """The parts of an application on a real cluster, and a database where one is named. Raises NotConfigured."""
     address = settings.address()
     pool = Pool(address, READER) if address else None
-    api = await connect()
+    api = await connect(discreet=True)
     try:
         if pool is not None:
             await pool.open()

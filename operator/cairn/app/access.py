@@ -21,7 +21,7 @@ from typing import Any, Generic, TypeVar
 from cachetools import TLRUCache
 
 from cairn import names
-from cairn.core.borrowing import Borrowed
+from cairn.core.borrowing import Credentials
 from cairn.errors import Forbidden, Unauthenticated
 from cairn.ports import Attributes, Caller, Reviewer
 
@@ -120,12 +120,12 @@ class Access:
         if not await self.allowed(caller, wanted):
             raise Forbidden(_refusal(caller, wanted))
 
-    async def require_borrowed(self, caller: Caller, namespace: str, borrowed: Borrowed) -> None:
+    async def require_borrowed(self, caller: Caller, namespace: str, borrowed: Credentials) -> None:
         """Do nothing if the caller could use all that without Cairn. Raises Forbidden, Refused, Unavailable.
 
         As the admission policy `borrowing` asks it of who writes executions with kubectl.
         """
-        if borrowed == Borrowed() or await self.allowed(caller, Attributes("create", "pods", namespace, group="")):
+        if borrowed == Credentials() or await self.allowed(caller, Attributes("create", "pods", namespace, group="")):
             return
         for name in borrowed.secrets:
             if not await self.allowed(caller, Attributes("get", "secrets", namespace, name, group="")):

@@ -16,17 +16,18 @@ Question = Callable[[], Awaitable[str]]
 
 
 async def look_at(parts: Mapping[str, Question], seconds: float, poll: float = 1.0) -> dict[str, str]:
-    """What is wrong with each part after at most so many seconds; empty: it is well. All are asked side by side."""
+    """What is wrong with each part, empty if it is well. All are asked side by side, each again for so many seconds."""
     answers = await asyncio.gather(*(_asked(question, seconds, poll) for question in parts.values()))
     return dict(zip(parts, answers, strict=True))
 
 
 async def _asked(question: Question, seconds: float, poll: float) -> str:
-    complaint = "it has not answered"
+    complaint = await question()  # in any case; how long one answer may take, the question itself knows
     try:
         async with asyncio.timeout(seconds):
-            while complaint := await question():
+            while complaint:
                 await asyncio.sleep(poll)
+                complaint = await question()
     except TimeoutError:
         pass
     return complaint

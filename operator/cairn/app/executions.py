@@ -80,7 +80,8 @@ def viewed(key: Key, body: Mapping[str, Any], old: ExecutionView | None, borrowe
     status = statuses.from_wire(body.get("status") or {})
     generation = meta["generation"]
     fields = {
-        "generation": generation, "status": status, "deleting": "deletionTimestamp" in meta,
+        "generation": generation, "status": status, "found": body["status"] if status.unreadable else {},
+        "deleting": "deletionTimestamp" in meta,
         "paused_by_operator": _wrote(meta, "f:paused"),
         "stale_pause_reason": _wrote(meta, "f:pause", "f:reason") and not _wrote(meta, "f:paused"),
     }  # fmt: skip

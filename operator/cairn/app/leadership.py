@@ -6,12 +6,14 @@ Rules:
   succeeds after that: what was refused meanwhile is only decided anew in a new term.
 - `check` is asked before each write of the work, so that a process which slept through its deadline writes nothing.
 - Whoever ends in good order gives the Lease back when the work has stopped, so that a successor need not wait.
+- Work that does not stop when it is told to ends the process: no other work may begin beside it.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
+import os
 from collections.abc import Callable, Coroutine
 from typing import Any, Protocol
 
@@ -21,6 +23,8 @@ from cairn.errors import AlreadyExists, ApiError, Conflict, Gone, NotLeading
 from cairn.ports import Clock, Leases
 
 logger = logging.getLogger(__name__)
+
+STOP_SECONDS = 15.0  # a query that is being cancelled may take 5 of these
 
 Work = Callable[[], Coroutine[Any, Any, None]]
 
@@ -50,6 +54,12 @@ class Alone:
             await work()
         finally:
             metrics.LEADER.set(0)
+
+
+def _abort() -> None:
+    """End the process as it stands: an end in good order would wait for the work, too."""
+    logger.critical("the work has not stopped within %s s of the end of a term: this process ends", STOP_SECONDS)
+    os._exit(1)
 
 
 class Leadership:
@@ -100,7 +110,9 @@ class Leadership:
         finally:
             self._end()
             task.cancel()
-            await asyncio.wait({task})
+            await asyncio.wait({task}, timeout=STOP_SECONDS)
+            if not task.done():
+                _abort()
         if not task.cancelled():
             task.result()
 
@@ -188,7 +200,6 @@ class Leadership:
 
     async def _release(self) -> None:
         """Give the Lease back. The work has stopped; what it had sent has been answered or given up."""
-        self._standing = self._standing.stopped()
         lease = self._standing.release(self._clock())
         if lease is None:
             return

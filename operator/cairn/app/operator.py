@@ -39,6 +39,7 @@ class Operator:
     ) -> None:  # fmt: skip
         self._clock = clock
         self._views = Views()
+        self._views.checkpoints.gone = self.checkpoint_gone
         telling = Telling(tracer)
         self._new_work: Callable[[], Work] = lambda: Work(cluster, self._views, clock, settings, rows, telling)
         self._election = election or Alone()
@@ -46,6 +47,7 @@ class Operator:
         self.census = Census(self._views, clock, lambda: self._work)
         self._roll_call = RollCall(cluster, self._views, self, settings.namespaces, settings.resync_seconds)
         self._listed = asyncio.Event()
+        self._draining = False
         self._listing: asyncio.TimerHandle | None = None  # runs out when nothing more is listed
         self._listing_ends = 0.0
         self._beat = 0.0
@@ -85,8 +87,7 @@ class Operator:
     def forget_checkpoint(self, body: Mapping[str, Any]) -> None:
         """A Checkpoint was deleted, and let go."""
         self._note_event(names.CHECKPOINTS)
-        if (seen := self._views.checkpoints.get(body["metadata"]["uid"])) is not None:
-            self.checkpoint_gone(seen)
+        self._views.checkpoints.forget(body["metadata"]["uid"])
 
     def forget_job(self, body: Mapping[str, Any]) -> None:
         """A Kubernetes Job was deleted."""
@@ -107,8 +108,7 @@ class Operator:
             self._work.execution_gone(key)
 
     def checkpoint_gone(self, seen: CheckpointObject) -> None:
-        """A Checkpoint is gone."""
-        self._views.checkpoints.forget(seen.uid)
+        """A Checkpoint is gone, and forgotten."""
         if self._work is not None:
             self._work.checkpoint_gone(seen)
 
@@ -154,13 +154,14 @@ class Operator:
     async def run(self) -> None:
         """Work whenever this replica leads, until cancelled."""
         async with asyncio.TaskGroup() as group:
-            group.create_task(self._heartbeat())
             group.create_task(self._roll_call.run())
             group.create_task(self._election.run(self._serve_term))
 
     async def _serve_term(self) -> None:
         """Work until cancelled, on everything that is known."""
         await self._listed.wait()
+        if self._draining:
+            await asyncio.Event().wait()  # for the end of the process: a term that began now would begin new things
         self._views.forget_findings()
         self._work = self._new_work()
         try:
@@ -170,7 +171,8 @@ class Operator:
             self._work = None
 
     async def drain(self, seconds: float) -> None:
-        """Begin nothing more; what is under way may end within that time."""
+        """Begin nothing more, no term either; what is under way may end within that time."""
+        self._draining = True
         if self._work is not None:
             await self._work.drain(seconds)
 
@@ -190,7 +192,8 @@ class Operator:
         """How many checkpoints wait for their row; 0 where there is no database, and on a standby."""
         return self._work.backlog() if self._work else 0
 
-    async def _heartbeat(self) -> None:
+    async def beat(self) -> None:
+        """Show that the loop turns, from the very start, until cancelled."""
         while True:
             self._beat = asyncio.get_running_loop().time()
             await asyncio.sleep(5)

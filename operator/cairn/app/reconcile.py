@@ -47,10 +47,10 @@ from cairn.core.actions import (
     TakeCheckpoint,
     Urgency,
 )
-from cairn.core.observed import Refusal
+from cairn.core.observed import PASSING_MOST, Refusal
 from cairn.core.planner import plan as make_plan
 from cairn.core.restore import packs
-from cairn.errors import AlreadyExists, ApiError, Conflict, Gone, Refused, Rejected
+from cairn.errors import AlreadyExists, ApiError, Conflict, Gone, NotLeading, Refused, Rejected
 from cairn.ports import Clock, Cluster
 
 logger = logging.getLogger(__name__)
@@ -59,7 +59,6 @@ WRITE_SOON = 0.2  # seconds a deferrable status write may wait for more to write
 CALLS_AT_ONCE = 32
 LOG_TAILS_AT_ONCE = 4
 REFUSED_AGAIN_FIRST = timedelta(seconds=1)
-REFUSED_AGAIN_MOST = timedelta(seconds=30)
 AFTER_ERROR = 1.0  # seconds: what is still wanted is not tried again sooner
 
 
@@ -81,6 +80,7 @@ class Reconciler:
         self._tails = asyncio.Semaphore(LOG_TAILS_AT_ONCE)
         self._deferred: dict[str, float] = {}
         self._background: set[asyncio.Task[None]] = set()
+        self._keeping: set[asyncio.Task[None]] = set()  # of these, what is done but once: log tails
         self._under_way: set[tuple[str, ...]] = set()
         self.enqueue: Callable[[Key], None] = lambda key: None  # set by whoever owns the queue
         self.look_at: Callable[[str], None] = lambda uid: None  # likewise
@@ -218,11 +218,13 @@ class Reconciler:
         except AlreadyExists:
             return await self._adopt(view, action)
         except Rejected as error:
-            seen.refused[action.name] = Refusal(names.LAUNCH_REJECTED, str(error), self._clock(), final=True)
+            seen.refused[action.name] = Refusal(names.LAUNCH_REJECTED, error.message, self._clock(), final=True)
             return "rejected"
         except Refused as error:
             seen.refused[action.name] = self._refusal(seen.refused.get(action.name), error)
             return "refused"
+        except NotLeading:
+            raise  # nothing was tried
         except ApiError:
             metrics.LAUNCHES.labels("failed").inc()
             raise
@@ -237,7 +239,7 @@ class Reconciler:
         waited = (before.retry_at - before.since) * 2 if before and before.since else REFUSED_AGAIN_FIRST
         if error.retry_after is not None:
             waited = max(waited, timedelta(seconds=error.retry_after))
-        return Refusal(names.LAUNCH_REFUSED, str(error), now + min(waited, REFUSED_AGAIN_MOST), since=now)
+        return Refusal(names.LAUNCH_REFUSED, error.message, now + min(waited, PASSING_MOST), since=now)
 
     async def _create_once(self, manifest: dict[str, Any]) -> bool:
         """Create an object whose name says what is in it: if the name is taken, it is there already (False)."""
@@ -339,6 +341,9 @@ class Reconciler:
         task = asyncio.create_task(self._guarded(key, mark, work, look=look))
         self._background.add(task)
         task.add_done_callback(self._background.discard)
+        if not look:
+            self._keeping.add(task)
+            task.add_done_callback(self._keeping.discard)
         return False
 
     async def _guarded(
@@ -356,6 +361,11 @@ class Reconciler:
             self._under_way.discard(mark)
         if look:
             self.enqueue(key)
+
+    async def drain(self) -> None:
+        """Wait for what is being kept; what is being looked up is found anew by whoever wants it."""
+        if self._keeping:
+            await asyncio.wait(self._keeping)
 
     async def close(self) -> None:
         """Stop what runs in the background."""

@@ -90,7 +90,7 @@ class Restores:
     async def _find(self, view: ExecutionView, wanted: Wanted) -> Found:
         namespace = self._namespace(view, wanted.source)
         body, id = await self._which(namespace, wanted.source)
-        if body is not None and not (seen := objects.view(body)).is_ready:
+        if body is not None and not ((seen := objects.view(body)).is_ready or seen.is_broken):
             self._refuse_unready(seen)
         copies = await self._copies(namespace, body, id)
         if not copies:

@@ -20,7 +20,6 @@ from cairn import names
 from cairn.app import metrics
 from cairn.app.executions import Key
 from cairn.app.views import Views
-from cairn.core.checkpoint.objects import CheckpointObject
 from cairn.core.observed import KubeJob, KubePod
 from cairn.errors import ApiError
 from cairn.ports import Cluster, Roll
@@ -36,10 +35,6 @@ class Heir(Protocol):
 
     def execution_gone(self, key: Key) -> None:
         """An execution is gone."""
-        ...
-
-    def checkpoint_gone(self, seen: CheckpointObject) -> None:
-        """A Checkpoint is gone."""
         ...
 
     def job_gone(self, job: KubeJob) -> None:
@@ -61,7 +56,7 @@ class RollCall:
         self._seconds = seconds
         self._kinds: Mapping[str, tuple[Callable[[Roll, str], list[Any]], Callable[[Any], None]]] = {
             names.EXECUTIONS: (views.missing_executions, heir.execution_gone),
-            names.CHECKPOINTS: (views.checkpoints.missing, heir.checkpoint_gone),
+            names.CHECKPOINTS: (views.checkpoints.missing, lambda seen: views.checkpoints.forget(seen.uid)),
             "jobs": (views.missing_jobs, heir.job_gone),
             "pods": (views.missing_pods, heir.pod_gone),
         }

@@ -288,4 +288,4 @@ class Views:
 
 
 def _recent(noted: dict[str, datetime], now: datetime) -> frozenset[str]:
-    return frozenset(name for name, at in noted.items() if now - at <= ABSENCE_COUNTS_FOR)
+    return frozenset(name for name, at in noted.items() if abs(now - at) <= ABSENCE_COUNTS_FOR)

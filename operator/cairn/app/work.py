@@ -56,6 +56,7 @@ class Work:
         )  # fmt: skip
         self._reconciler.enqueue = self._queue.add
         self._reconciler.look_at = self.look_at
+        self._by_the_clock: tuple[asyncio.Task[None], ...] = ()  # what begins things unasked
         self.queues: tuple[WorkQueue[Any], ...] = (self._queue, self._keeper.queue, self._outbox.queue)
 
     # --- What leads to a look
@@ -91,6 +92,7 @@ class Work:
         """A Checkpoint was deleted, and let go."""
         self._keeper.gone(seen)
         self._outbox.forget(seen.uid)
+        self.look_at(seen.execution_uid)  # which may still wait for it, and have it made again
         if not self._views.checkpoints.any_in(seen.namespace):
             self._outbox.forget_tenant(seen.namespace)  # the namespace may be next
 
@@ -107,20 +109,22 @@ class Work:
             async with asyncio.TaskGroup() as group:
                 for queue in self.queues:
                     group.create_task(queue.run())
-                if self._sweeper is not None:
-                    group.create_task(self._sweeper.run())
                 group.create_task(self._events.run())
-                group.create_task(self._resync())
+                unasked = (self._resync, self._sweeper.run) if self._sweeper else (self._resync,)
+                self._by_the_clock = tuple(group.create_task(run()) for run in unasked)
         finally:
             for queue in self.queues:
                 queue.close()
             await self._reconciler.close()
 
     async def drain(self, seconds: float) -> None:
-        """Begin nothing more, and let what is under way end, its Events too, but within that time."""
+        """Begin nothing more, and let what is under way end, its log tails and Events too, but within that time."""
+        for task in self._by_the_clock:
+            task.cancel()
         try:
             async with asyncio.timeout(seconds):
                 await asyncio.gather(*(queue.drain() for queue in self.queues))
+                await self._reconciler.drain()
                 await self._events.drain()
         except TimeoutError:
             logger.warning("not all that was under way has ended within %s s; it is decided anew later", seconds)

@@ -11,7 +11,7 @@ import typer
 from cairn.adapters.kube.api import connect
 from cairn.adapters.kube.installation import KubeInstallation
 from cairn.adapters.postgres import migrate
-from cairn.adapters.postgres.pool import check_address
+from cairn.adapters.postgres.pool import Address, check_address
 from cairn.app.checking import Question, kinds, look_at
 from cairn.cli.serving import settings_from
 from cairn.cli.session import REFUSED
@@ -32,20 +32,14 @@ def run(operator: OperatorOption, api: ApiOption = "", database: DatabaseOption 
 
     Example: cairn check --operator http://cairn-operator:8080
     """
-    found = asyncio.run(_look(operator, api, database, timeout))
+    parts: dict[str, Question] = {"custom resources": _kinds, "operator": _ready(operator)}
+    parts |= {"api": _ready(api)} if api else {}
+    parts |= {"database": _migrated(settings_from(database_from_environment, variable).address())} if database else {}
+    found = asyncio.run(look_at(parts, timeout))
     for part, complaint in found.items():
         typer.echo(f"{part}: {complaint or 'ok'}")
     if any(found.values()):
         raise typer.Exit(REFUSED)
-
-
-async def _look(operator: str, api: str, database: bool, timeout: float) -> dict[str, str]:
-    parts = {"custom resources": _kinds, "operator": _ready(operator)}
-    if api:
-        parts["api"] = _ready(api)
-    if database:
-        parts["database"] = _migrated
-    return await look_at(parts, timeout)
 
 
 async def _kinds() -> str:
@@ -73,12 +67,14 @@ def _ready(url: str) -> Question:
     return ask
 
 
-async def _migrated() -> str:
-    address = settings_from(database_from_environment, variable).address()
-    if address is None:
-        return "neither DATABASE_URL_FILE nor DATABASE_URL names it"
-    try:
-        missing = await migrate.missing(check_address(address))
-    except (NotConfigured, StoreError) as error:
-        return str(error)
-    return f"it lacks {', '.join(missing)}: run `cairn migrate`" if missing else ""
+def _migrated(address: Address | None) -> Question:
+    async def ask() -> str:
+        if address is None:
+            return "neither DATABASE_URL_FILE nor DATABASE_URL names it"
+        try:
+            missing = await migrate.missing(check_address(address))
+        except (NotConfigured, StoreError) as error:
+            return str(error)
+        return f"it lacks {', '.join(missing)}: run `cairn migrate`" if missing else ""
+
+    return ask

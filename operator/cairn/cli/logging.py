@@ -7,18 +7,27 @@ import logging
 import sys
 from datetime import UTC, datetime
 from types import TracebackType
+from typing import Any
 
-from cairn.app.logfields import AboutFilter
+from cairn.app.logfields import AboutFilter, trace
 from cairn.config import LogSettings
 from cairn.core.times import format_time
 
 _FIELDS = (
-    "namespace", "execution", "job", "attempt", "checkpoint", "reason", "leader",
+    "namespace", "execution", "job", "attempt", "checkpoint", "reason", "leader", "transitions",
     "requestId", "user", "method", "route", "status", "milliseconds",
 )  # fmt: skip
 
 
-class JsonFormatter(logging.Formatter):
+class PlainFormatter(logging.Formatter):
+    """A log record as text; of an exception no more than may be logged, whoever logs it."""
+
+    def formatException(self, ei: Any) -> str:
+        """Where it came from."""
+        return trace(ei[1]) if ei[1] is not None else ""
+
+
+class JsonFormatter(PlainFormatter):
     """A log record as one JSON object; never a payload, only what the code put there by name."""
 
     def format(self, record: logging.LogRecord) -> str:
@@ -43,7 +52,7 @@ def configure_logging(settings: LogSettings, *filters: logging.Filter) -> None:
     handler = logging.StreamHandler(sys.stderr)
     for each in (AboutFilter(), *filters):
         handler.addFilter(each)
-    plain = logging.Formatter("%(asctime)s %(levelname)-7s %(name)s: %(message)s")
+    plain = PlainFormatter("%(asctime)s %(levelname)-7s %(name)s: %(message)s")
     handler.setFormatter(JsonFormatter() if settings.log_format == "json" else plain)
     logging.basicConfig(level=settings.log_level, handlers=[handler], force=True)
     logging.getLogger("kopf").setLevel(logging.WARNING)

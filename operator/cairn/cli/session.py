@@ -315,11 +315,10 @@ def seconds(text: str) -> float | None:
 
 def moment(text: str, now: datetime) -> datetime:
     """A time as people write it: RFC 3339, or from now on: `30m`, `2h`, `1d`. Raises typer's error for others."""
-    if found := _FROM_NOW.fullmatch(text):
-        return now + timedelta(seconds=int(found[1]) * _UNITS[found[2]])
     try:
-        at = datetime.fromisoformat(text)
-    except ValueError:
+        found = _FROM_NOW.fullmatch(text)
+        at = now + timedelta(seconds=int(found[1]) * _UNITS[found[2]]) if found else datetime.fromisoformat(text)
+    except (ValueError, OverflowError):  # of what no calendar holds
         at = None
     if at is None or at.tzinfo is None:
         raise typer.BadParameter(f"{text!r} is no time such as 2026-01-31T18:00:00Z, nor one from now on: 30m, 2h, 1d")

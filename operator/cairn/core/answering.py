@@ -10,6 +10,7 @@ from dataclasses import replace
 from cairn import names
 from cairn.core.actions import FetchCheckpoint
 from cairn.core.draft import Draft
+from cairn.core.observed import PASSING_MOST
 from cairn.core.restore.progress import Mode, Progress, RestorePlan, Step
 from cairn.core.restore.source import Found, NotFound, Wanted
 from cairn.core.spec import Restore
@@ -32,10 +33,8 @@ def sought(draft: Draft, asked: Restore) -> Found | NotFound | None:
         draft.after.append(FetchCheckpoint(asked))
         return None
     if isinstance(found, NotFound) and found.retry_at is not None:
-        if found.retry_at <= draft.now:
+        if not draft.awaits(found.retry_at, PASSING_MOST):
             draft.after.append(FetchCheckpoint(asked))
-        else:
-            draft.wake.append(found.retry_at)
     return found
 
 

@@ -26,14 +26,14 @@ _VOLUMES = {
 
 
 @dataclass(frozen=True, slots=True)
-class Borrowed:
+class Credentials:
     """Names in the namespace of the execution, in order."""
 
     secrets: tuple[str, ...] = ()
     accounts: tuple[str, ...] = ()
 
 
-def borrowed(jobs: Iterable[JobSpec]) -> Borrowed:
+def borrowed(jobs: Iterable[JobSpec]) -> Credentials:
     """What the pods of those jobs use."""
     secrets: set[str] = set()
     accounts: set[str] = set()
@@ -41,7 +41,7 @@ def borrowed(jobs: Iterable[JobSpec]) -> Borrowed:
         pod = job.pod_template.get("spec", {})
         secrets.update(_secrets(pod))
         accounts.update(_accounts(pod))
-    return Borrowed(tuple(sorted(secrets - {""})), tuple(sorted(accounts)))
+    return Credentials(tuple(sorted(secrets - {""})), tuple(sorted(accounts)))
 
 
 def _secrets(pod: Mapping[str, Any]) -> Iterator[str]:

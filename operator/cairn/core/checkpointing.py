@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from cairn import names
 from cairn.core.actions import SetPaused, TakeCheckpoint
@@ -93,7 +93,7 @@ def keep_book(draft: Draft) -> None:
     if draft.undo is not None and all(p.name != draft.undo.name for p in book.pending):
         book = replace(book, pending=(*book.pending, draft.undo)[-_PENDING_AT_MOST:])
     book = replace(
-        book, next=triggers.next_time(draft.status, book, draft.spec.checkpoint), unsaved=_unsaved(draft, book)
+        book, next=_next_time(draft, book), unsaved=_unsaved(draft, book)
     )
     if book.next is not None and book.next > draft.now:
         draft.wake.append(book.next)
@@ -185,7 +185,7 @@ def _decided(draft: Draft, book: Book) -> Book:
     made = replace(
         made, label=telling_name(due.trigger, causes[:SHOWN_CAUSES], more), causes=causes[:SHOWN_CAUSES], more=more
     )  # fmt: skip
-    return replace(book, pending=(*kept, made)[-_PENDING_AT_MOST:])
+    return replace(book, pending=(*kept, made)[-_PENDING_AT_MOST:], next=None)
 
 
 def _pending(draft: Draft, due: Due) -> Pending:
@@ -225,7 +225,7 @@ def _due(draft: Draft, book: Book) -> Due | None:
 
 
 def _time_due(draft: Draft, book: Book) -> Due | None:
-    due = triggers.next_time(draft.status, book, draft.spec.checkpoint)
+    due = _next_time(draft, book)
     if due is None or due > draft.now:
         return None
     if any(not _is_settled(draft, p) for p in book.pending):
@@ -234,6 +234,18 @@ def _time_due(draft: Draft, book: Book) -> Due | None:
         draft.wake.append(draft.now + timedelta(milliseconds=draft.spec.checkpoint.time_interval_ms))
         return None
     return triggers.time_due(due)
+
+
+def _next_time(draft: Draft, book: Book) -> datetime | None:
+    """When the next time-based one is due; counted from now on where it would be counted from a time that lies ahead.
+
+    The clock has been turned back then, and what was said before of when it is due holds, if it can.
+    """
+    due = triggers.next_time(draft.status, book, draft.spec.checkpoint)
+    latest = draft.now + timedelta(milliseconds=draft.spec.checkpoint.time_interval_ms)
+    if due is None or due <= latest:
+        return due
+    return book.next if book.next is not None and book.next <= latest else latest
 
 
 def _digest_now(draft: Draft) -> str:

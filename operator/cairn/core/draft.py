@@ -5,8 +5,10 @@ A `Draft` lives within one call of `plan` and never leaves it; that is why it al
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
+from typing import Any
 
 from cairn.core.actions import Action
 from cairn.core.checkpoint.book import Pending
@@ -35,6 +37,7 @@ class Execution:
     spec_digest: str = ""  # SHA-256 over the spec as it is written, with the jobs that come from a checkpoint
     borrows_jobs: bool = False  # its jobs come from a checkpoint
     lacks_jobs: bool = False  # … and have not been read yet
+    found: Mapping[str, Any] = field(default_factory=dict)  # the status as it stands there, where it is unreadable
 
 
 @dataclass(slots=True)
@@ -80,6 +83,16 @@ class Draft:
     def put(self, record: JobRecord) -> None:
         """Decide what is recorded of a job."""
         self.records[record.id] = record
+
+    def awaits(self, moment: datetime, most: timedelta) -> bool:
+        """Whether a moment is still to come; then there is another look at it.
+
+        One that lies further ahead than a wait can be long was set by a clock that has been turned back since.
+        """
+        if not self.now < moment <= self.now + most:
+            return False
+        self.wake.append(moment)
+        return True
 
     def find_outputs(self, digest: str) -> Outputs | None:
         """Outputs by digest, if they are at hand."""

@@ -33,7 +33,7 @@ from cairn.core.actions import (
 from cairn.core.assess import Alive, Ended, EndKind, Held, LogWanted, Unconfirmed, Unlaunched, assess
 from cairn.core.conclude import conclude, with_seen
 from cairn.core.draft import Draft
-from cairn.core.observed import Explanation, KubeJob
+from cairn.core.observed import PASSING_MOST, Explanation, KubeJob
 from cairn.core.outputs import Outputs
 from cairn.core.spec import JobSpec, PauseMode, RunOn
 from cairn.core.status import JobRecord, JobState, Stopping
@@ -88,10 +88,8 @@ def _follow_one(draft: Draft, record: JobRecord) -> None:
         case Held(held):
             _held(draft, record, held)
         case LogWanted(pod, message, retry_at):
-            if retry_at is None or retry_at <= draft.now:
+            if retry_at is None or not draft.awaits(retry_at, PASSING_MOST):
                 draft.after.append(ReadLog(name, pod))
-            else:
-                draft.wake.append(retry_at)
             _wait(draft, with_seen(record, draft.observed.jobs.get(name), pod), names.READING_OUTPUTS, message)
         case Alive() as alive:
             _alive(draft, record, alive)
@@ -122,8 +120,7 @@ def _settle_intent(draft: Draft, record: JobRecord, job: JobSpec, name: str) -> 
     if refusal is not None and record.stopping is not None:
         _withdraw(draft, record, conclude(record, Ended(EndKind.STOPPED), job, draft.now, last=True).record, name)
         return
-    if refusal is not None and refusal.retry_at > draft.now:
-        draft.wake.append(refusal.retry_at)
+    if refusal is not None and draft.awaits(refusal.retry_at, PASSING_MOST):
         _wait(draft, record, refusal.reason, refusal.message)
         return
     blocked = draft.spec.paused or record.stopping is not None or record.id in draft.spec.hold

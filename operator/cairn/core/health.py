@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -12,6 +13,7 @@ from cairn.core.restore.progress import Step
 from cairn.core.status import Condition, PausePhase, Phase, Status
 from cairn.errors import Violation
 
+_REASON = re.compile(r"[A-Za-z]([A-Za-z0-9_,:]*[A-Za-z0-9_])?")  # what the API server takes for one
 _MESSAGE_LIMIT = 8000  # a condition's message may be 32 KiB; every violation should fit, and does up to some hundred
 
 
@@ -98,6 +100,13 @@ def conditions(status: Status, violations: Sequence[Violation], ignored_edits: S
     return tuple(_carried(status.condition(w.type), w, generation, now) for w in wanted)
 
 
+def unreadable(status: Status, now: datetime) -> tuple[Condition, ...]:
+    """The conditions of a status that says nothing else: it waits for a person."""
+    wanted = _kstatus(status, accepted=False)
+    return tuple(_carried(None, w, status.observed_generation, now) for w in wanted)
+
+
 def _carried(old: Condition | None, wanted: _Wanted, generation: int, now: datetime) -> Condition:
     since = old.last_transition if old and old.status == wanted.status else now
-    return Condition(wanted.type, wanted.status, wanted.reason, wanted.message, generation, since)
+    reason = wanted.reason if _REASON.fullmatch(wanted.reason) else names.STATUS_UNREADABLE  # by other hands
+    return Condition(wanted.type, wanted.status, reason, wanted.message, generation, since)

@@ -16,6 +16,7 @@ from cairn.core.draft import Draft
 from cairn.core.failure import Handling, Ready, Skip, handling, readiness
 from cairn.core.following import CannotLaunch, launch_of, upstream
 from cairn.core.outputs import Outputs
+from cairn.core.retry import longest_backoff
 from cairn.core.spec import FailurePolicy, JobSpec, RunOn, Scheduling
 from cairn.core.status import JobRecord, JobState
 
@@ -123,10 +124,17 @@ def _may_start(draft: Draft, job: JobSpec) -> bool:
         draft.put(record.with_reason(""))
     if draft.spec.paused or draft.pausing or draft.rewinding:
         return False
-    if record.retry_at is not None and record.retry_at > draft.now:
-        draft.wake.append(record.retry_at)
+    return not _backs_off(draft, job, record)
+
+
+def _backs_off(draft: Draft, job: JobSpec, record: JobRecord) -> bool:
+    """Whether the job waits for its next try: once more as long as it should, if the clock has been turned back."""
+    if record.retry_at is None:
         return False
-    return True
+    most = longest_backoff(job.retry, record)
+    at = min(record.retry_at, draft.now + most)
+    draft.put(replace(record, retry_at=at))
+    return draft.awaits(at, most)
 
 
 def _start(draft: Draft, job: JobSpec) -> int:

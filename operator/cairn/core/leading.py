@@ -98,10 +98,6 @@ class Standing:
         """One's own write, sent at `sent`, has succeeded."""
         return replace(self, lease=written, since=now, until=sent + self.terms.renew)
 
-    def stopped(self) -> Standing:
-        """One acts no more, whatever the Lease says, until it is written again."""
-        return replace(self, until=-inf)
-
     def decide(self, now: float, at: datetime) -> Acquire | Renew | Wait:
         """What to do next. `at` is the time of day."""
         lease = self.lease

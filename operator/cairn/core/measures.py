@@ -71,11 +71,24 @@ class Change:
 
 
 def changes(old: Status, new: Status) -> list[Change]:
-    """The jobs whose record has changed. After a restore: none, for what it took over has not happened now."""
+    """The jobs whose record has changed. After a restore: what it did itself; what it took over has not happened."""
     if new.restored_from != old.restored_from:
-        return []
+        return [*_stopped(old, new), *_launched(old, new)]
     pairs = ((old.jobs.get(r.id) or JobRecord(r.id), r) for r in new.jobs.values())
     return [Change(before, after) for before, after in pairs if before is not after and before != after]
+
+
+def _stopped(old: Status, new: Status) -> list[Change]:
+    """The attempts that a restore has stopped."""
+    running = (record for record in old.jobs.values() if record.running)
+    ended = (record for record in running if Change(record, new.jobs.get(record.id) or JobRecord(record.id)).ended)
+    return [Change(record, record.as_pending(STOPPED, "")) for record in ended]
+
+
+def _launched(old: Status, new: Status) -> list[Change]:
+    """The attempts that began with it; they follow nothing that was under way here."""
+    before = {id: record.last for id, record in old.jobs.items()}
+    return [Change(JobRecord(r.id), r) for r in new.jobs.values() if r.running and r.attempt > before.get(r.id, 0)]
 
 
 def ending(old: Status, new: Status) -> Phase | None:

@@ -175,4 +175,4 @@ def _end(old: Status, new: Status) -> Iterable[Note]:
         was, now = old.condition(kind), new.condition(kind)
         bad = now is not None and now.status is (kind == names.CONDITION_EDITS_IGNORED)
         if now is not None and bad and (was is None or was.message != now.message):
-            yield Note(now.reason, now.message[:900], warning=True)
+            yield Note(now.reason, now.message[:900], warning=True, logged=f"{kind} is {now.status}: {now.reason}")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from cairn import names
@@ -109,6 +109,9 @@ class KubePod:
             or self.reason in _INFRASTRUCTURE_POD_REASONS
             or self.container_reason in _INFRASTRUCTURE_CONTAINER_REASONS
         )
+
+
+PASSING_MOST = timedelta(seconds=30)  # what is said to pass is tried again within this time
 
 
 @dataclass(frozen=True, slots=True)

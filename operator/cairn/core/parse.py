@@ -95,6 +95,8 @@ class _Known:
 def parse(spec: Mapping[str, Any]) -> ExecutionSpec:
     """The accepted spec; raises `InvalidSpec` with every violation."""
     copy, violations = schema.plain(spec, "spec")
+    if copy is None:
+        raise InvalidSpec(tuple(violations))
     places = {violation.field for violation in violations}  # what stood there has become null
     parsed, wrong = _parse({key: value for key, value in copy.items() if value is not None})
     violations += (violation for violation in wrong if violation.field not in places)

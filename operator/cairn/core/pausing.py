@@ -5,6 +5,7 @@ Rules (design, Pause):
   lies later than the pause's begin: a stale `until` must never disarm a pause.
 - Every pause ends by the same patch, whoever began it.
 - `Draining` counts what runs and every intent that is not settled; `Paused` means that there is none of either.
+- A begin that lies ahead was told by a clock that has been turned back since: the pause begins now.
 - The clock stands from the pause's begin to the resume, draining included.
 """
 
@@ -31,8 +32,8 @@ def begin_or_end(status: Status, spec: ExecutionSpec, *, generation: int, by_ope
     if pause is None:
         pause = PauseState(PausePhase.DRAINING, since=now, generation=generation)
     described = replace(
-        pause, by="operator" if by_operator else "user", reason=spec.pause.reason, mode=spec.pause.mode.value,
-        until=spec.pause.until,
+        pause, since=min(pause.since, now), by="operator" if by_operator else "user", reason=spec.pause.reason,
+        mode=spec.pause.mode.value, until=spec.pause.until,
     )  # fmt: skip
     return replace(status, pause=described)
 

@@ -13,12 +13,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from cairn import names
 from cairn.core import checkpointing, following, health, launching, pausing, repair, restoring
-from cairn.core.actions import DeleteExecution, FetchJobs, Plan, SetPaused, Urgency
+from cairn.core.actions import DeleteExecution, FetchJobs, Note, Plan, SetPaused, Urgency
 from cairn.core.checkpoint.book import Book
 from cairn.core.draft import Draft, Execution
 from cairn.core.notes import listed, notes, waits_visibly
@@ -26,6 +26,7 @@ from cairn.core.observed import Observed
 from cairn.core.shape import Shape
 from cairn.core.spec import ExecutionSpec, FailurePolicy
 from cairn.core.status import Acknowledged, CancelState, JobRecord, JobState, Phase, Status, to_wire
+from cairn.core.times import later
 
 # What changes nothing about what may happen next, and so may be stored a moment later, together with more.
 _DEFERRABLE_FIELDS = {"uid", "pod_uid", "definition", "started_at", "reason", "message"}
@@ -35,6 +36,8 @@ def plan(execution: Execution, observed: Observed, *, now: datetime, shape: Shap
     """What is next. `shape` may carry what was computed before for the same spec."""
     if execution.deleting:
         return Plan(execution.status)
+    if execution.status.unreadable:
+        return _unreadable(execution, now)
     if execution.spec is None:
         return _finish_plan(_not_accepted(execution, now), execution, now=now)
     if execution.lacks_jobs and execution.status.started_at is not None:
@@ -52,6 +55,21 @@ def plan(execution: Execution, observed: Observed, *, now: datetime, shape: Shap
     draft.status = replace(draft.status, jobs=draft.records)
     draft.status = _with_conditions(draft.status, execution, ignored, now)
     return _finish_plan(draft.status, execution, draft, now=now)
+
+
+def _unreadable(execution: Execution, now: datetime) -> Plan:
+    """A status that somebody has broken by hand: nothing is done before it is mended, and what stands there stays."""
+    status, text = execution.status, f"{execution.status.unreadable}: mend the status, or remove it to begin anew"
+    told = replace(
+        status, reason=names.STATUS_UNREADABLE, message=text[: names.MESSAGE_LIMIT],
+        observed_generation=execution.generation,
+    )  # fmt: skip
+    if told == status:
+        return Plan(status)
+    said = to_wire(replace(told, conditions=health.unreadable(told, now)))
+    kept = {key: said[key] for key in ("observedGeneration", "reason", "message", "conditions")}
+    note = Note(names.STATUS_UNREADABLE, told.message, warning=True)
+    return Plan(told, Urgency.NOW, notes=(note,), wire={**execution.found, **kept})
 
 
 def _advance(draft: Draft) -> None:
@@ -107,6 +125,8 @@ def _begin(execution: Execution, spec: ExecutionSpec, shape: Shape, observed: Ob
         spec = replace(spec, pause=replace(spec.pause, reason=""))
     if status.started_at is None and spec.restore is None:
         status = replace(status, started_at=now, phase=Phase.RUNNING)
+    elif status.started_at is not None and not status.finished:
+        status = replace(status, started_at=min(status.started_at, now))  # the clock may have been turned back
     status = pausing.begin_or_end(
         status, spec, generation=execution.generation, by_operator=execution.paused_by_operator, now=now
     )
@@ -167,7 +187,7 @@ def _check_timeout(draft: Draft) -> None:
     status, limit = draft.status, draft.spec.timeout_seconds
     if not limit or status.timed_out_at or status.cancel or status.pause or status.started_at is None:
         return
-    deadline = status.started_at + timedelta(seconds=limit, milliseconds=status.paused_millis)
+    deadline = later(status.started_at, seconds=limit, milliseconds=status.paused_millis)
     if draft.now >= deadline:
         draft.status = replace(status, timed_out_at=draft.now)
     else:
@@ -243,7 +263,7 @@ def _expire(draft: Draft) -> None:
     waits = draft.status.checkpointing.pending or restoring.under_way(draft.status) or draft.rewinding
     if ttl is None or finished is None or not draft.status.finished or waits:
         return
-    end = finished + timedelta(seconds=ttl)
+    end = later(finished, seconds=ttl)
     if draft.now >= end and draft.execution.status.finished:
         draft.after.append(DeleteExecution())
     else:

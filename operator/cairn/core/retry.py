@@ -33,6 +33,11 @@ def backoff(retry: Retry, failures: int) -> timedelta:
     return timedelta(seconds=min(seconds, retry.max_seconds))
 
 
+def longest_backoff(retry: Retry, record: JobRecord) -> timedelta:
+    """How long a job can have to wait for its next try, whatever it failed of."""
+    return backoff(retry, max(record.failures, record.disruptions, 1))
+
+
 def after_application_failure(job: JobSpec, record: JobRecord, now: datetime) -> Verdict:
     """Whether the program gets another try; `record.failures` counts this failure already."""
     limit = job.retry.limit + record.extra_retries

@@ -11,6 +11,7 @@ The API server has usually checked all of this; the linter has not. Rules:
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -23,6 +24,7 @@ from pydantic_core import ErrorDetails, PydanticCustomError
 
 from cairn.core.checkpoint.settings import DeletionPolicy, OnError, Profile, Trigger
 from cairn.core.spec import FailurePolicy, OutputsFrom, PauseMode, Replay, RequestType, RunOn, Scheduling
+from cairn.core.times import in_utc
 from cairn.errors import Violation
 
 MAX_DEPTH = 100
@@ -31,12 +33,14 @@ MAX_DEPENDENCIES = 100
 MAX_REQUESTS = 50
 MAX_RETENTION_SECONDS = 3_153_600_000  # a hundred years
 MAX_INT64 = 2**63 - 1
+_HALF = re.compile("[\ud800-\udfff]")  # of a surrogate pair
 ID_PATTERN = r"^[A-Za-z0-9](?:[A-Za-z0-9_.-]*[A-Za-z0-9])?$"
 
 
 def _timestamp(value: Any) -> datetime:
     try:
         at = datetime.fromisoformat(value)
+        at = in_utc(at) if at.tzinfo else at  # without a zone it is refused by its type
         return at.replace(microsecond=at.microsecond // 1000 * 1000)  # as the status keeps it
     except (TypeError, ValueError):
         raise PydanticCustomError("timestamp", "should be a time such as 2026-01-31T18:00:00Z") from None
@@ -270,6 +274,8 @@ def _plain(value: Any, path: str, found: list[Violation], depth: int) -> Any:
             found.append(Violation(path, f"is nested deeper than {MAX_DEPTH} levels"))
         case Mapping() if not all(isinstance(key, str) for key in value):
             found.append(Violation(path, "has a key that is no string: put it in quotes"))
+        case Mapping() if any(_HALF.search(key) for key in value):
+            found.append(Violation(path, "has a key with half a surrogate pair, which no reader takes: rename it"))
         case Mapping():
             return {key: _plain(item, field_path(path, key), found, depth + 1) for key, item in value.items()}
         case list():

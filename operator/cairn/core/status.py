@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
@@ -21,8 +21,8 @@ from cairn.core.checkpoint import book
 from cairn.core.checkpoint.book import Book
 from cairn.core.restore import progress
 from cairn.core.restore.progress import Fork, Progress, RestoredFrom
-from cairn.core.times import format_time, parse_time
-from cairn.core.wire import without_empty
+from cairn.core.times import format_time, known_time, parse_time
+from cairn.core.wire import UNREADABLE, broken_part, without_empty
 from cairn.names import MESSAGE_LIMIT
 
 
@@ -214,6 +214,7 @@ class Status:
     restore: Progress | None = None
     restored_from: RestoredFrom | None = None
     forks: tuple[Fork, ...] = ()
+    unreadable: str = ""  # what is wrong with it: somebody else has written it, and of the run nothing is known
 
     @property
     def of_the_run(self) -> Status:
@@ -236,6 +237,7 @@ class Status:
 
 # --- The stored form -------------------------------------------------------------------------------------------------
 
+_OF_THE_WHOLE = frozenset({"phase", "reason", "message", "observedGeneration"})
 _RECORD_TIMES = {"launchedAt": "launched_at", "startedAt": "started_at", "finishedAt": "finished_at",
                  "retryAt": "retry_at"}  # fmt: skip
 _RECORD_PLAIN = {
@@ -288,12 +290,10 @@ def _pause_to_wire(pause: PauseState) -> dict[str, Any]:
 
 
 def _pause_from_wire(wire: Mapping[str, Any]) -> PauseState:
-    since = parse_time(wire["since"])
-    assert since is not None
     return PauseState(
-        phase=PausePhase(wire["phase"]), since=since, generation=wire.get("generation", 0), by=wire.get("by", "user"),
-        reason=wire.get("reason", ""), mode=wire.get("mode", "Drain"), until=parse_time(wire.get("until")),
-        running=tuple(wire.get("running", ())), count=wire.get("count", 0),
+        phase=PausePhase(wire["phase"]), since=known_time(wire["since"]), generation=wire.get("generation", 0),
+        by=wire.get("by", "user"), reason=wire.get("reason", ""), mode=wire.get("mode", "Drain"),
+        until=parse_time(wire.get("until")), running=tuple(wire.get("running", ())), count=wire.get("count", 0),
     )  # fmt: skip
 
 
@@ -306,12 +306,8 @@ def _condition_to_wire(condition: Condition) -> dict[str, Any]:
 
 
 def _condition_from_wire(wire: Mapping[str, Any]) -> Condition:
-    transition = parse_time(wire["lastTransitionTime"])
-    assert transition is not None
-    return Condition(
-        wire["type"], wire["status"] == "True", wire["reason"], wire.get("message", ""),
-        wire.get("observedGeneration", 0), transition,
-    )  # fmt: skip
+    told = (wire["type"], wire["status"] == "True", wire["reason"], wire.get("message", ""))
+    return Condition(*told, wire.get("observedGeneration", 0), known_time(wire["lastTransitionTime"]))
 
 
 def _acknowledged_to_wire(ack: Acknowledged) -> dict[str, Any]:
@@ -322,11 +318,9 @@ def _acknowledged_to_wire(ack: Acknowledged) -> dict[str, Any]:
 
 
 def _acknowledged_from_wire(wire: Mapping[str, Any]) -> Acknowledged:
-    at = parse_time(wire["at"])
-    assert at is not None
     return Acknowledged(
-        wire["id"], wire["type"], at, wire.get("outcome", "Done"), wire.get("job", ""), wire.get("message", ""),
-        wire.get("by", ""),
+        wire["id"], wire["type"], known_time(wire["at"]), wire.get("outcome", "Done"), wire.get("job", ""),
+        wire.get("message", ""), wire.get("by", ""),
     )  # fmt: skip
 
 
@@ -370,9 +364,20 @@ def to_wire(status: Status) -> dict[str, Any]:
 
 
 def from_wire(wire: Mapping[str, Any]) -> Status:
-    """The status that `to_wire` wrote; an empty mapping is the status of a new execution."""
+    """The status that `to_wire` wrote; an empty mapping is the status of a new execution.
+
+    Of what was written by other hands, and cannot be read, only what it says of the whole is kept.
+    """
+    try:
+        return _from_wire(wire)
+    except UNREADABLE:
+        whole = {key: wire[key] for key in _OF_THE_WHOLE & wire.keys()}
+        return replace(_from_wire(whole), unreadable=broken_part(wire, _from_wire))
+
+
+def _from_wire(wire: Mapping[str, Any]) -> Status:
     cancel = wire.get("cancel")
-    cancelled_at = parse_time(cancel["at"]) if cancel else None
+    timedelta(milliseconds=wire.get("pausedMillis", 0))  # an int64 may be more than any calculation with it can bear
     return Status(
         phase=Phase(wire.get("phase", "Pending")),
         reason=wire.get("reason", ""),
@@ -383,9 +388,7 @@ def from_wire(wire: Mapping[str, Any]) -> Status:
         pause=_pause_from_wire(wire["pause"]) if wire.get("pause") else None,
         paused_millis=wire.get("pausedMillis", 0),
         epoch=wire.get("epoch", 0),
-        cancel=CancelState(cancel["requestId"], cancel.get("reason", ""), cancelled_at)
-        if cancel and cancelled_at
-        else None,
+        cancel=CancelState(cancel["requestId"], cancel.get("reason", ""), known_time(cancel["at"])) if cancel else None,
         timed_out_at=parse_time(wire.get("timedOutAt")),
         requests=tuple(_acknowledged_from_wire(r) for r in wire.get("requests", ())),
         jobs={r["id"]: record_from_wire(r) for r in wire.get("jobs", ())},

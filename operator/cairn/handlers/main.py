@@ -12,7 +12,7 @@ import asyncio
 import logging
 import signal
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from typing import Any
 
 import kopf
@@ -22,6 +22,7 @@ from cairn.adapters.clock import steady_clock, system_clock
 from cairn.adapters.ids import random_id
 from cairn.adapters.kube.api import Api, connect
 from cairn.adapters.kube.cluster import KubeCluster
+from cairn.adapters.kube.installation import KubeInstallation
 from cairn.adapters.kube.leases import KubeLeases
 from cairn.adapters.postgres.pool import OPERATOR, Address, Pool, check_address
 from cairn.adapters.postgres.store import PostgresStore
@@ -30,6 +31,7 @@ from cairn.app.leadership import Leadership
 from cairn.app.operator import Operator
 from cairn.config import Settings, home_of, replica_name
 from cairn.core.leading import Standing, Terms
+from cairn.errors import ApiError
 from cairn.handlers.health import serve_health
 
 logger = logging.getLogger(__name__)
@@ -125,7 +127,7 @@ async def serve(settings: Settings) -> None:
         check_address(address)  # before anything is opened
     tracer = telemetry()
     async with AsyncExitStack() as stack:
-        api = await connect()
+        api = await connect(discreet=True)
         stack.push_async_callback(api.close)
         if tracer is not None:
             stack.push_async_callback(tracer.close)
@@ -158,6 +160,7 @@ async def _open_pool(address: Address | None, leadership: Leadership | None) -> 
 async def _serve(settings: Settings, operator: Operator) -> None:
     ready, halt = asyncio.Event(), asyncio.Event()
     async with serve_health(settings, operator, ready):
+        pulse = asyncio.create_task(operator.beat())  # also while there is nothing to work with yet
         work = asyncio.create_task(_work(settings, operator, ready))
         watch = asyncio.create_task(_watch(settings, operator, ready, halt))
         stopped = asyncio.create_task(_told_to_stop(ready))
@@ -171,6 +174,7 @@ async def _serve(settings: Settings, operator: Operator) -> None:
         await asyncio.gather(work, stopped, return_exceptions=True)
         halt.set()
         await asyncio.gather(watch, return_exceptions=True)
+        pulse.cancel()
         for task in done:
             task.result()
 
@@ -191,7 +195,33 @@ async def _told_to_stop(ready: asyncio.Event) -> None:
 
 
 async def _watch(settings: Settings, operator: Operator, ready: asyncio.Event, halt: asyncio.Event) -> None:
+    if not await _kinds_are_there(halt):
+        return
     await kopf.operator(
         registry=registry_for(operator, settings), settings=kopf.OperatorSettings(), standalone=True, ready_flag=ready,
         stop_flag=halt, clusterwide=not settings.namespaces, namespaces=settings.namespaces,
     )  # fmt: skip
+
+
+async def _kinds_are_there(halt: asyncio.Event) -> bool:
+    """Wait until the API server lists Cairn's kinds; False: told to stop meanwhile.
+
+    Kopf looks once for what there is. What an API server that has just started does not list yet it would never watch,
+    and this replica would be ready, lead, and do nothing.
+    """
+    api = await connect()
+    try:
+        for delay in _Patience():
+            try:
+                missing = await KubeInstallation(api).missing()
+                if not missing:
+                    return True
+                logger.warning("the API server does not serve %s, or not yet", ", ".join(sorted(missing)))
+            except ApiError as error:
+                logger.warning("the API server does not tell what it serves: %s", error)
+            with suppress(TimeoutError):
+                await asyncio.wait_for(halt.wait(), delay)
+                return False
+        raise AssertionError("patience has no end")
+    finally:
+        await api.close()

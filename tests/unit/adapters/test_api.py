@@ -90,6 +90,41 @@ async def test_a_body_that_is_no_status_is_never_quoted(body: bytes) -> None:
     assert "secret" not in str(caught.value)
 
 
+INVALID = {
+    "kind": "Status", "reason": "Invalid",
+    "message": 'Job.batch "j" is invalid: [spec.template.spec.env[0].name: Invalid value: "s3cret"]',
+    "details": {"causes": [
+        {"reason": "FieldValueInvalid", "message": 'a value: "s3cret"', "field": "spec.template.spec.env[0].name"},
+        {"message": "s3cret, said a policy"},
+    ]},
+}  # fmt: skip
+WEBHOOK = 'webhook "w.example" denied the request'
+POLICY = "ValidatingAdmissionPolicy 'p' with binding 'b' denied request"
+
+
+@pytest.mark.parametrize(
+    ("code", "body", "logged"),
+    [
+        (422, INVALID, "POST was answered with 422 Invalid: spec.template.spec.env[0].name (FieldValueInvalid)"),
+        (400, status("json: cannot unmarshal s3cret"), "POST was answered with 400 Because"),
+        (403, status(f"admission {WEBHOOK}: s3cret"), f"POST was answered with 403 Because: {WEBHOOK}"),
+        (403, status(f'jobs "j" is forbidden: {POLICY}: s3cret'), f"POST was answered with 403 Because: {POLICY}"),
+        (403, status('User "u" cannot create s3crets'), 'User "u" cannot create s3crets'),
+        (404, status('namespaces "s3cret" not found'), 'namespaces "s3cret" not found'),
+        (500, b"s3cret", "POST was answered with 500"),
+    ],
+    ids=["fields", "no fields", "a webhook", "a policy", "a right that is missing", "a name", "no Status"],
+)  # fmt: skip
+async def test_what_is_logged_quotes_nothing_that_was_sent(code: int, body: Any, logged: str) -> None:
+    """What the user is told does; and so does what is logged by a program that they run themselves."""
+    said = body["message"] if isinstance(body, dict) else "POST was answered with 500"
+    for discreet, expected in ((True, logged), (False, said)):
+        api = Api(Client(code, body), discreet=discreet).guarded(lambda: None)  # type: ignore[arg-type]
+        with pytest.raises(errors.ApiError) as caught:
+            await api.create("/x", {})
+        assert (str(caught.value), caught.value.message) == (expected, said)
+
+
 async def test_a_long_message_is_cut() -> None:
     with pytest.raises(errors.Rejected) as caught:
         await Api(Client(422, status("x" * 1000))).get("/x")  # type: ignore[arg-type]

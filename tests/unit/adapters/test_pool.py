@@ -1,12 +1,14 @@
-"""A pool of connections at the end of its process."""
+"""A pool of connections at the end of its process, and of its right to use them."""
 
 from __future__ import annotations
 
 import asyncio
 
 import pytest
+from prometheus_client import REGISTRY
 
 from cairn.adapters.postgres.pool import OPERATOR, Pool
+from cairn.errors import NotLeading
 
 
 class Cancelled:
@@ -39,3 +41,48 @@ async def test_who_is_cancelled_while_it_closes_is_cancelled(monkeypatch: pytest
     closing.cancel()
     with pytest.raises(asyncio.CancelledError):
         await closing
+
+
+class Handing:
+    """One that hands out a connection with which nothing may be done, and takes it back."""
+
+    def __init__(self) -> None:
+        self.out = 0
+
+    async def getconn(self) -> object:
+        self.out += 1
+        return object()
+
+    async def putconn(self, connection: object) -> None:
+        self.out -= 1
+
+
+async def test_who_lost_the_lease_while_waiting_for_a_connection_does_not_use_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    inner = Handing()
+    pool = pool_over(inner, monkeypatch)
+
+    def may_use() -> None:
+        if inner.out:
+            raise NotLeading("not sent")
+
+    monkeypatch.setattr(pool, "_may_use", may_use)
+    with pytest.raises(NotLeading):
+        async with pool.connection():
+            pytest.fail("it was used")
+    assert inner.out == 0
+
+
+async def test_who_may_not_use_it_calls_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    pool = pool_over(Handing(), monkeypatch)
+
+    def may_use() -> None:
+        raise NotLeading("not sent")
+
+    monkeypatch.setattr(pool, "_may_use", may_use)
+    before = REGISTRY.get_sample_value("cairn_database_calls_total")
+    with pytest.raises(NotLeading):
+        async with pool.connection():
+            pytest.fail("it was used")
+    assert REGISTRY.get_sample_value("cairn_database_calls_total") == before

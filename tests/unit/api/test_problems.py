@@ -13,9 +13,10 @@ from fastapi.exceptions import ResponseValidationError
 from starlette.exceptions import HTTPException
 
 from cairn import errors
-from cairn.api import kinds
+from cairn.api import kinds, serving
 from cairn.api.kinds import KINDS, Kind
 from cairn.api.problems import MEDIA_TYPE, Problem, problem_of, send_problem
+from cairn.api.settings import ApiSettings
 from cairn.errors import CairnError, Violation
 
 DOCS = Path(__file__).resolve().parents[3] / "docs" / "api.md"
@@ -177,3 +178,25 @@ async def test_what_passes_is_a_warning_and_what_the_client_did_is_none(caplog: 
     assert [(r.levelno, r.getMessage()) for r in caplog.records] == [
         (logging.WARNING, "cluster-unavailable: GET: TimeoutError")
     ]
+
+
+async def test_the_caller_is_told_what_the_api_server_said_and_the_log_is_not(caplog: pytest.LogCaptureFixture) -> None:
+    said = errors.Rejected('spec.jobs[0].image: Invalid value: "s3cret"', status=422, logged="spec.jobs[0].image")
+    assert problem_of(said).detail == 'spec.jobs[0].image: Invalid value: "s3cret"'
+    away = errors.Unavailable("s3cret", logged="502")
+    await _sent(away)
+    assert "502" in caplog.text and "s3cret" not in caplog.text
+
+
+async def test_the_process_connects_discreetly(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Connected(Exception):
+        """Far enough."""
+
+    async def connect(*, discreet: bool) -> None:
+        assert discreet, "others read its log"
+        raise Connected
+
+    monkeypatch.setattr(serving, "connect", connect)
+    with pytest.raises(Connected):
+        async with serving.connected(ApiSettings()):
+            pass

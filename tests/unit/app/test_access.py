@@ -8,7 +8,7 @@ import gc
 import pytest
 
 from cairn.app.access import Access, Remembering
-from cairn.core.borrowing import Borrowed
+from cairn.core.borrowing import Credentials
 from cairn.errors import ApiError, Forbidden, Refused, Unauthenticated, Unavailable
 from cairn.ports import Attributes
 from support.reviewer import ALICE, BOB, FakeReviewer
@@ -206,7 +206,7 @@ async def test_a_namespace_that_is_new_is_known_at_once(reviewer: FakeReviewer, 
     assert await access.uid_of("green") == "uid-green"
 
 
-BORROWED = Borrowed(("db", "s3"), ("robot",))
+BORROWED = Credentials(("db", "s3"), ("robot",))
 
 
 @pytest.mark.parametrize(
@@ -249,5 +249,5 @@ async def test_what_somebody_could_not_use_is_named(
 
 
 async def test_who_borrows_nothing_is_not_asked_about(reviewer: FakeReviewer, access: Access) -> None:
-    await access.require_borrowed(ALICE, "red", Borrowed())
+    await access.require_borrowed(ALICE, "red", Credentials())
     assert not reviewer.asked

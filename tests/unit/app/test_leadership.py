@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
+import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
@@ -13,6 +15,7 @@ import pytest
 from cairn.adapters.clock import system_clock
 from cairn.adapters.memory import MemoryLeases
 from cairn.app.leadership import Alone, Leadership
+from cairn.cli.logging import JsonFormatter
 from cairn.core.leading import Lease, Standing, Terms
 from cairn.errors import Gone, NotLeading, Unavailable
 
@@ -231,6 +234,18 @@ async def test_who_leads_is_logged_once(leases: MemoryLeases, caplog: pytest.Log
     ]  # fmt: skip
 
 
+async def test_how_often_the_leader_has_changed_is_logged(
+    leases: MemoryLeases, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    await leases.create(Lease("", 8, transitions=6))
+    one = Replica(leases, "one")
+    async with one.running():
+        await until(lambda: one.working)
+    (line,) = (json.loads(JsonFormatter().format(r)) for r in caplog.records if r.message == "this replica leads now")
+    assert (line["leader"], line["transitions"]) == ("one", 7)
+
+
 async def test_what_is_in_the_way_is_logged_once_while_it_stays_the_same(
     leases: MemoryLeases, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -255,3 +270,44 @@ async def test_without_an_election_it_always_works() -> None:
 
     await Alone().run(work)
     assert began.is_set() and Alone().leads
+
+
+STUCK = """
+import asyncio, logging
+from cairn.adapters.clock import system_clock
+from cairn.adapters.memory import MemoryLeases
+from cairn.app import leadership
+from cairn.core.leading import Standing, Terms
+
+leadership.STOP_SECONDS = 0.1
+
+async def work():
+    while True:
+        try:
+            await asyncio.sleep(3600)
+        except asyncio.CancelledError:
+            print("goes on", flush=True)
+
+async def main():
+    now = iter([0.0] * 9 + [100.0] * 99)
+    await leadership.Leadership(
+        MemoryLeases(), Standing("one", Terms(8, 5.0, 0.01)), system_clock, lambda: next(now)
+    ).run(work)
+
+logging.basicConfig()
+asyncio.run(main())
+"""
+
+
+async def test_work_that_does_not_stop_ends_the_process() -> None:
+    """A real one: an end in good order would wait for that task for ever."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", STUCK, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
+    )
+    try:
+        said, told = await asyncio.wait_for(process.communicate(), 30)
+    finally:
+        if process.returncode is None:
+            process.kill()
+    assert (process.returncode, said) == (1, b"goes on\n")
+    assert b"CRITICAL:cairn.app.leadership:the work has not stopped" in told

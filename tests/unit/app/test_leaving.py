@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 
 import pytest
@@ -119,5 +120,24 @@ async def test_each_part_is_asked_until_it_is_well_or_the_time_is_up() -> None:
 
     assert await look_at({"slow": slow}, 60, poll=0) == {"slow": ""}
     assert await look_at({"never": never}, 0.01, poll=0) == {"never": "broken"}
+
+
+async def test_without_any_time_each_part_is_asked_once() -> None:
+    async def well() -> str:
+        await asyncio.sleep(0)
+        return ""
+
+    asked = []
+
+    async def broken() -> str:
+        await asyncio.sleep(0)
+        asked.append(1)
+        return "broken"
+
+    assert await look_at({"well": well, "broken": broken}, 0) == {"well": "", "broken": "broken"}
+    assert len(asked) == 1
+
+
+async def test_the_kinds_are_asked_for() -> None:
     missing = (await look_at({"kinds": kinds(Fake())}, 0.01, poll=0))["kinds"]
     assert missing == "the API server does not serve dagexecutions of cairn.dev/v1alpha1: install the CRDs"

@@ -71,6 +71,7 @@ class Bench:
         self.cluster = FakeCluster()
         self.heir = Heir()
         self.views = Views()
+        self.views.checkpoints.gone = self.heir.checkpoint_gone
 
     async def fill(self) -> None:
         self.views.see_execution(self.cluster.add_execution("x", SPEC))

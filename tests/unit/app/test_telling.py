@@ -13,7 +13,7 @@ from prometheus_client import REGISTRY
 from cairn.app.logfields import AboutFilter, about
 from cairn.cli.logging import JsonFormatter
 from cairn.core.spans import Span, span_id
-from cairn.errors import Refused, Rejected, Unavailable
+from cairn.errors import NotLeading, Refused, Rejected, Unavailable
 from unit.app.pipeline import Pipeline
 
 A_SECRET, AN_OUTPUT, A_CRY = "env-hunter2", "output-hunter2", "cry-hunter2"
@@ -111,6 +111,15 @@ async def test_a_launch_that_fails_is_counted(grown: Grown, error: Any, outcome:
         await pipeline.until(lambda: grown("cairn_launches_total", outcome=outcome) == 1)
 
 
+async def test_what_is_left_to_another_replica_is_no_failed_launch(grown: Grown) -> None:
+    pipeline = Pipeline()
+    pipeline.cluster.fail("create Job", NotLeading("not sent"))
+    async with pipeline.running():
+        pipeline.submit("x", {"id": "a"})
+        await pipeline.until(lambda: pipeline.cluster.called("create Job"))
+    assert grown("cairn_launches_total", outcome="failed") == 0
+
+
 async def test_a_job_that_exists_is_adopted_and_a_name_of_somebody_else_is_taken(grown: Grown) -> None:
     pipeline = Pipeline()
     async with pipeline.running():
@@ -200,6 +209,30 @@ async def test_nothing_that_somebody_keeps_or_says_is_logged(lines: list[dict[st
     text = json.dumps(lines)
     assert len(lines) > 5 and not any(word in text for word in (A_SECRET, AN_OUTPUT, A_CRY))
     assert codes == [0] or A_CRY in json.dumps(pipeline.cluster.events), "the Event tells what the container said"
+
+
+async def test_what_the_api_server_quotes_is_told_to_the_user_and_not_logged(lines: list[dict[str, Any]]) -> None:
+    pipeline = Pipeline()
+    said = f'Job.batch "x" is invalid: spec.template.spec.containers[0].env[0].value: Invalid value: "{A_SECRET}"'
+    pipeline.cluster.fail("create Job", Rejected(said, status=422, logged="422 Invalid"))
+    pipeline.cluster.fail("write_checkpoint_status", Rejected(said, status=422, logged="422 Invalid"))
+    async with pipeline.running():
+        pipeline.submit("x", {"id": "a"})
+        status = await pipeline.finish("x")
+        await pipeline.until(lambda: any(line.get("reason") == "CheckpointFailed" for line in lines))
+    (saved,) = (body for (kind, _), body in pipeline.cluster.objects.items() if kind == "Checkpoint")
+    assert A_SECRET in json.dumps(status["jobs"]) and A_SECRET in json.dumps(saved["status"])
+    assert A_SECRET not in json.dumps(lines)
+    assert "422 Invalid" in json.dumps(lines)
+
+
+async def test_what_is_wrong_in_a_spec_is_told_to_the_user_and_not_logged(lines: list[dict[str, Any]]) -> None:
+    pipeline = Pipeline()
+    async with pipeline.running():
+        pipeline.submit("x", {"id": "a", "dependsOn": [A_SECRET]})
+        await pipeline.until(lambda: any(line.get("reason") == "Invalid" for line in lines))
+        await pipeline.until(lambda: A_SECRET in json.dumps(pipeline.cluster.events))
+    assert A_SECRET not in json.dumps(lines)
 
 
 def test_fields_add_up_and_go() -> None:

@@ -241,6 +241,8 @@ def test_an_absence_counts_for_a_moment(views: Views) -> None:
     assert (found.jobs, found.pods, found.absent, found.absent_pods) == ({}, {}, {"j"}, {"j"})
     late = views.observe("uid-1", NOW + ABSENCE_COUNTS_FOR + timedelta(seconds=1))
     assert (late.absent, late.absent_pods) == (frozenset(), frozenset())
+    turned_back = views.observe("uid-1", NOW - timedelta(hours=3))
+    assert (turned_back.absent, turned_back.absent_pods) == (frozenset(), frozenset())
 
 
 def test_a_pod_that_is_seen_is_not_absent(views: Views) -> None:

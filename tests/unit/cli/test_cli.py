@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from typer.testing import CliRunner
 
 from cairn import config
+from cairn.cli import check
 from cairn.cli.logging import JsonFormatter
 from cairn.cli.main import HIDDEN, VERBS, app
 from cairn.config import from_environment, home_of, variable
@@ -167,6 +168,14 @@ def test_verbs_for_the_chart_say_what_is_wrong(
     done = RUN.invoke(app, arguments)
     assert done.exit_code != 0
     assert said in done.output
+
+
+def test_a_wrong_setting_is_told_before_anything_is_asked(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(check, "look_at", lambda *_: pytest.fail("it asks"))
+    monkeypatch.setenv("DATABASE_URL", "postgresql://one")
+    monkeypatch.setenv("DATABASE_URL_FILE", str(tmp_path / "two"))
+    done = RUN.invoke(app, ["check", "--operator", "http://127.0.0.1:1", "--database", "--timeout", "3600"])
+    assert done.exit_code == 2 and "are both set" in done.output
 
 
 def test_verbs_for_the_chart_are_in_no_help() -> None:

@@ -11,6 +11,7 @@ import asyncio, logging, warnings
 from cairn.app.logfields import about
 from cairn.cli.logging import configure_logging
 from cairn.config import LogSettings
+from cairn.errors import StoreUnavailable
 
 async def main():
     for name in ("cairn", "kopf.objects", "uvicorn.error", "opentelemetry.exporter"):
@@ -22,7 +23,15 @@ async def main():
 
 configure_logging(LogSettings())
 asyncio.run(main())
-raise ValueError("said at the end")
+said = "said at the end"
+try:
+    raise StoreUnavailable("Reason", "told")
+except StoreUnavailable as error:
+    cause = error
+try:
+    raise ValueError(said) from cause
+except ValueError as error:
+    raise ExceptionGroup(said, [error]) from None
 """
 
 
@@ -34,5 +43,9 @@ def test_every_line_is_json() -> None:
         "cairn", "kopf.objects", "uvicorn.error", "opentelemetry.exporter", "asyncio", "py.warnings", "cairn",
     ]  # fmt: skip
     assert all(line["execution"] == "x" for line in lines[:4])
-    assert lines[-1]["level"] == "critical" and "said at the end" in lines[-1]["exception"]
+    assert (lines[-1]["level"], lines[-1]["message"]) == ("critical", "the process ends: ExceptionGroup")
+    assert "said at the end" not in done.stderr, "an exception may quote what it was about"
+    where = '  File "<string>", line 26, in <module>'
+    assert lines[-1]["exception"].endswith(f"ValueError, and then\n{where}\nExceptionGroup")
+    assert "StoreUnavailable: told" in lines[-1]["exception"]
     assert all({"time", "level", "logger", "message"} <= line.keys() for line in lines)

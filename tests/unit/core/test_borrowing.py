@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from cairn.core.borrowing import Borrowed, borrowed
+from cairn.core.borrowing import Credentials, borrowed
 from cairn.core.parse import parse
 
 
-def used(job: dict[str, Any], defaults: dict[str, Any] | None = None) -> Borrowed:
+def used(job: dict[str, Any], defaults: dict[str, Any] | None = None) -> Credentials:
     """What an execution of one job uses, as written by a user."""
     spec: dict[str, Any] = {"jobs": [{"id": "a", "image": "x"} | job]}
     return borrowed(parse(spec | ({"jobDefaults": defaults} if defaults else {})).jobs)
@@ -42,12 +42,12 @@ NAMED = {
 
 @pytest.mark.parametrize("job", NAMED.values(), ids=NAMED)
 def test_a_secret_is_found_wherever_it_is_named(job: dict[str, Any]) -> None:
-    assert used(job) == Borrowed(secrets=("s",))
+    assert used(job) == Credentials(secrets=("s",))
 
 
 @pytest.mark.parametrize("job", NAMED.values(), ids=NAMED)
 def test_a_secret_is_found_in_the_defaults(job: dict[str, Any]) -> None:
-    assert used({}, job) == Borrowed(secrets=("s",))
+    assert used({}, job) == Credentials(secrets=("s",))
 
 
 ACCOUNTS: dict[str, tuple[dict[str, Any], tuple[str, ...]]] = {
@@ -69,7 +69,7 @@ ACCOUNTS: dict[str, tuple[dict[str, Any], tuple[str, ...]]] = {
 
 @pytest.mark.parametrize(("job", "accounts"), ACCOUNTS.values(), ids=ACCOUNTS)
 def test_accounts_whose_tokens_pods_may_hold(job: dict[str, Any], accounts: tuple[str, ...]) -> None:
-    assert used(job) == Borrowed(accounts=accounts)
+    assert used(job) == Credentials(accounts=accounts)
 
 
 @pytest.mark.parametrize(
@@ -78,7 +78,7 @@ def test_accounts_whose_tokens_pods_may_hold(job: dict[str, Any], accounts: tupl
     ids=["variables", "volumes"],
 )  # fmt: skip
 def test_what_is_no_secret_is_not_taken_for_one(job: dict[str, Any]) -> None:
-    assert used(job) == Borrowed()
+    assert used(job) == Credentials()
 
 
 @pytest.mark.parametrize(
@@ -90,12 +90,12 @@ def test_what_is_no_secret_is_not_taken_for_one(job: dict[str, Any]) -> None:
 )  # fmt: skip
 def test_a_template_that_the_api_server_will_refuse_does_no_harm(spec: dict[str, Any]) -> None:
     [job] = parse({"jobs": [{"id": "a", "image": "x"}]}).jobs
-    assert borrowed([replace(job, pod_template={"spec": spec})]) == Borrowed()
+    assert borrowed([replace(job, pod_template={"spec": spec})]) == Credentials()
 
 
 def test_names_are_told_once_and_in_order() -> None:
     spec = {"jobs": [{"id": id, "image": "x", "env": env(id)} for id in ("b", "a")]}
-    assert borrowed(parse(spec).jobs) == Borrowed(secrets=("a", "b"))
+    assert borrowed(parse(spec).jobs) == Credentials(secrets=("a", "b"))
 
 
 def env(name: str) -> list[dict[str, Any]]:

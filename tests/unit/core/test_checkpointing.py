@@ -367,6 +367,17 @@ def test_a_checkpoint_is_taken_once_the_interval_has_passed() -> None:
     assert (the_one(made).trigger, the_one(made).label) == (Trigger.TIME_BASED, "Auto checkpoint at 07:59")
 
 
+def test_the_interval_is_counted_anew_once_the_clock_was_turned_back() -> None:
+    old = Last("old", checkpoint_id(after(3 * 3600), "old"), Trigger.TIME_BASED, after(3 * 3600), "", 0)
+    made = look(hung(status_checkpointing=Book(last=old)))
+    assert (taken(made), made.requeue_after, made.status.checkpointing.next) == ([], 30.0, after(30))
+    stored = applied(hung(status_checkpointing=Book(last=old)), made)
+    assert look(stored, after(10)).status.checkpointing.next == after(30), "what was said holds"
+    made = look(stored, after(30))
+    assert the_one(made).trigger is Trigger.TIME_BASED
+    assert made.status.checkpointing.next == after(60)
+
+
 def test_nothing_new_is_not_saved_again_and_something_new_is_at_once() -> None:
     stored = applied(hung(), look(hung()))
     pending = stored.status.checkpointing.pending[0]

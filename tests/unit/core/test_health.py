@@ -94,3 +94,9 @@ def test_a_restore_is_told_and_true_only_once_it_is_done(step: Step) -> None:
 
 def test_where_no_restore_was_asked_for_there_is_no_condition_for_one() -> None:
     assert names.CONDITION_RESTORED not in of(Status())
+
+
+def test_a_reason_by_other_hands_keeps_no_condition_from_being_stored() -> None:
+    for nonsense in ("\0", "a b", "9"):
+        found = of(Status(Phase.FAILED, nonsense, "who knows"))
+        assert (found["Finished"].reason, found["Finished"].message) == (names.STATUS_UNREADABLE, "who knows")

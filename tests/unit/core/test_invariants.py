@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from cairn.core.checkpoint.trigger import Trigger
-from simulation.history import History, Step
+from simulation.steps.history import History, Step
 
 Body = dict[str, Any]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -11,7 +12,7 @@ from pytest import param
 from cairn import names
 from cairn.core.actions import FetchResult, Launch, Plan
 from cairn.core.outputs import Outputs
-from cairn.core.spec import Cancel, FailurePolicy, JobSpec, Request, RequestType, RunOn, Scheduling
+from cairn.core.spec import Cancel, FailurePolicy, JobSpec, Request, RequestType, Retry, RunOn, Scheduling
 from cairn.core.status import JobRecord, JobState
 from simulation.build import (
     EARLIER,
@@ -191,11 +192,17 @@ def test_a_hold_of_what_runs_changes_nothing() -> None:
 
 
 def test_a_retry_waits_for_its_time() -> None:
-    made = step((job("b"),), waiting())
-    assert (begun(made), made.requeue_after) == ([], 60)
+    made = step((job("b", retry=Retry(backoff_seconds=90)),), waiting())
+    assert (begun(made), made.requeue_after, made.status.jobs["b"].retry_at) == ([], 60, after(60))
     due = JobRecord("b", JobState.PENDING, 1, names.ERROR, retry_at=EARLIER, failures=1)
     made = step((job("b"),), due)
     assert (begun(made), made.status.jobs["b"].attempt, made.status.jobs["b"].failures) == (["b"], 2, 1)
+
+
+def test_a_retry_waits_its_backoff_anew_once_the_clock_was_turned_back() -> None:
+    record = replace(waiting(), retry_at=after(3 * 3600), failures=1, disruptions=2)
+    made = step((job("b", retry=Retry(backoff_seconds=4)),), record)
+    assert (begun(made), made.requeue_after, made.status.jobs["b"].retry_at) == ([], 8, after(8))
 
 
 # --- Conditions and inputs -------------------------------------------------------------------------------------------

@@ -69,8 +69,6 @@ def test_a_lease_is_counted_from_when_it_was_first_seen_so() -> None:
         pytest.param(seen(MINE), 100.0, False, id="a lease with my name is not enough: a write must have succeeded"),
         pytest.param(leading().observed(replace(OTHERS, version="6"), 101.0), 101.0, False, id="another has it"),
         pytest.param(leading().observed(None, 101.0), 101.0, False, id="it is gone"),
-        pytest.param(leading().stopped(), 101.0, False, id="one who has stopped"),
-        pytest.param(leading().stopped().wrote(MINE, 102.0, 102.1), 103.0, True, id="one who has begun again"),
     ],
 )
 def test_who_leads(standing: Standing, now: float, leads: bool) -> None:
@@ -209,7 +207,7 @@ class Election:
     def start_again(self, number: int, released: int) -> None:
         """End, with or without a farewell, and begin as somebody else; what was sent may still arrive."""
         one, _ = self._one(number)
-        ended = one.standing.stopped()
+        ended = one.standing
         if released and (lease := ended.release(AT)) is not None:
             self.server.write(lease)
         at = number % len(self.candidates)

@@ -15,6 +15,7 @@ from cairn.core.restore.progress import Mode, Origin, RestoredFrom
 from cairn.core.status import JobRecord, Phase, Status
 from simulation.build import EARLIER, NOW, after, ended, failed, intended, running, skipped
 
+RESTORED = RestoredFrom(Mode.FORK, Origin("checkpoint_1", "ckpt", "digest", "default", "other", "uid"), NOW, 1)
 WAITS = running("a", failures=1).as_pending(names.ERROR, "exit code 1", retry_at=after(10))
 EVICTED = running("a", disruptions=1).as_pending(names.POD_DELETED, "evicted", retry_at=after(10))
 STOPPED = running("a").as_pending(names.STOPPED, "stopped by the pause")
@@ -88,8 +89,24 @@ def test_only_what_has_changed_is_looked_at() -> None:
 
 
 def test_what_a_restore_takes_over_has_not_happened_now() -> None:
-    restored = RestoredFrom(Mode.FORK, Origin("checkpoint_1", "ckpt", "digest", "default", "other", "uid"), NOW, 1)
-    assert measures.changes(of(), of(ended("a"), restored_from=restored)) == []
+    assert measures.changes(of(), of(ended("a"), restored_from=RESTORED)) == []
+    assert measures.changes(of(failed("a")), of(ended("a"), restored_from=RESTORED)) == []
+
+
+def test_what_a_restore_stops_and_launches_happens_now() -> None:
+    """What goes on, or is done in the checkpoint, does not end by that."""
+    before = of(running("stopped", 2), running("adopted"), running("undone", 2), running("again", 2), ended("new"))
+    after = of(
+        JobRecord("stopped", used=2), running("adopted"), ended("undone"), intended("again", 3), intended("new", 2),
+        intended("first"), restored_from=RESTORED,
+    )  # fmt: skip
+    changes = measures.changes(before, after)
+    assert [(c.before.id, c.before.attempt, c.outcome) for c in changes if c.ended] == [
+        ("stopped", 2, "Stopped"), ("undone", 2, "Stopped"), ("again", 2, "Stopped"),
+    ]  # fmt: skip
+    assert [(c.after.id, c.after.attempt) for c in changes if c.launched] == [("again", 3), ("new", 2), ("first", 1)]
+    assert not any(c.ended and c.launched for c in changes)
+    assert all(c.retry is None and c.start is None for c in changes)
 
 
 @pytest.mark.parametrize(

@@ -919,3 +919,31 @@ def test_what_is_accepted_is_acyclic_and_complete(rows: list[list[int]]) -> None
         assert ready
         placed.update(item.id for item in ready)
         waiting = [item for item in waiting if item.id not in placed]
+
+
+@pytest.mark.parametrize("key", [1, "\ud800"], ids=["a number", "half a surrogate pair"])
+@pytest.mark.parametrize(
+    ("place", "field"),
+    [
+        (lambda bad: bad, "spec"),
+        (lambda bad: {"jobs": [JOB], "jobDefaults": bad}, "spec.jobDefaults"),
+        (lambda bad: {"jobs": [JOB | bad]}, "spec.jobs[0]"),
+        (lambda bad: {"jobs": [JOB], "params": {"deep": [bad]}}, "spec.params.deep[0]"),
+    ],
+    ids=["on top", "in jobDefaults", "in a job", "in a param"],
+)
+def test_a_key_that_is_no_text_is_a_violation_wherever_it_stands(place: Any, field: str, key: Any) -> None:
+    with pytest.raises(InvalidSpec) as caught:
+        parse(place({key: "x"}))
+    assert [v.field for v in caught.value.violations] == [field]
+    assert "has a key" in caught.value.violations[0].message
+
+
+@pytest.mark.parametrize("until", ["9999-12-31T23:59:59-23:00", "0001-01-01T00:00:00+23:00"])
+def test_a_time_beyond_the_years_of_utc_is_a_violation(until: str) -> None:
+    with pytest.raises(InvalidSpec) as caught:
+        parse({"jobs": [JOB], "paused": True, "pause": {"until": until}})
+    assert [v.field for v in caught.value.violations] == ["spec.pause.until"]
+
+
+JOB = {"id": "a", "image": "i"}

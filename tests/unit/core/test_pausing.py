@@ -42,6 +42,13 @@ def test_a_clock_that_went_back_takes_nothing_away() -> None:
     assert begin_or_end(Status(pause=PauseState(PausePhase.PAUSED, after(5), 1))).paused_millis == 0
 
 
+def test_a_pause_that_began_by_a_clock_turned_back_since_begins_now_and_its_until_is_heeded() -> None:
+    ahead = PauseState(PausePhase.PAUSED, after(3 * 3600), 1)
+    found = begin_or_end(Status(pause=ahead), paused=True, pause=Pause(until=after(60))).pause
+    assert found is not None
+    assert (found.since, pausing.resume_at(found)) == (NOW, after(60))
+
+
 def test_no_pause_no_change() -> None:
     assert begin_or_end(Status()) == Status()
 

@@ -246,6 +246,12 @@ def test_the_executions_timeout(limit: int, fields: dict, out: bool, wake: float
     assert made.requeue_after == wake
 
 
+def test_a_run_that_began_by_a_clock_turned_back_since_begins_now() -> None:
+    given = execution(spec(*ONE, timeout_seconds=60), running("a"), status_started_at=after(3 * 3600))
+    made = planned(given, *alive("a"))
+    assert (made.status.started_at, made.requeue_after) == (NOW, 60)
+
+
 def test_while_paused_there_is_no_timeout() -> None:
     given = execution(spec(*ONE, timeout_seconds=30, paused=True), running("a"), status_pause=PAUSED)
     made = planned(given, *alive("a"))
@@ -477,3 +483,20 @@ def test_executions_of_one_name_share_nothing() -> None:
     other = replace(new(spec(*ONE)), identity=Identity("default", "sample", "another"))
     (one,), (two,) = planned(new(spec(*ONE))).after, planned(other).after
     assert isinstance(one, Launch) and isinstance(two, Launch) and one.name != two.name
+
+
+# --- A status that other hands have broken ---------------------------------------------------------------------------
+
+
+def test_nothing_is_done_on_a_status_that_cannot_be_read_and_that_is_said_once() -> None:
+    there = {"phase": "Running", "restore": {"phase": "Stopping"}, "jobs": [{"id": "a", "state": "Running"}]}
+    given = replace(execution(spec(job("a"))), status=from_wire(there), found=there, generation=3)
+    made = planned(given, kube_job("a"), kube_pod("a"))
+    assert not made.before and not made.after and made.urgency is Urgency.NOW
+    assert {key: made.wire[key] for key in there} == there, "what stands there stays"
+    assert (made.wire["reason"], made.wire["observedGeneration"]) == (names.STATUS_UNREADABLE, 3)
+    assert "status.restore: 'mode' is missing" in made.wire["message"]
+    told = {c["type"]: c["status"] for c in made.wire["conditions"]}
+    assert told == {"Stalled": "True", "Reconciling": "False"}
+    assert [(note.reason, note.warning) for note in made.notes] == [(names.STATUS_UNREADABLE, True)]
+    assert planned(replace(given, status=from_wire(made.wire), found=made.wire)).idle

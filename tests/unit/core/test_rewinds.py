@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from simulation.history import History
+from simulation.steps.history import History
 
 Body = dict[str, Any]
 

@@ -171,3 +171,24 @@ def test_what_a_status_knows() -> None:
     assert FULL.acknowledged("c1") and not FULL.acknowledged("c2")
     assert FULL.condition("Finished") is FULL.conditions[0]
     assert FULL.condition("Paused") is None
+
+
+@pytest.mark.parametrize(
+    ("broken", "said"),
+    [
+        ({"restore": {"phase": "Stopping"}}, "status.restore: 'mode' is missing"),
+        ({"checkpointing": {"last": {"endedJobs": 0}}}, "status.checkpointing: 'name' is missing"),
+        ({"pause": {"phase": "Paused"}}, "status.pause: 'since' is missing"),
+        ({"cancel": {"requestId": "x", "at": ""}}, "status.cancel: no time"),
+        ({"startedAt": "9999-12-31T23:59:59-23:00"}, "status.startedAt: time beyond the years of UTC"),
+        ({"pausedMillis": 2**63 - 1}, "status.pausedMillis: "),
+        ({"jobs": [{"id": "a", "state": "Lost"}]}, "status.jobs: 'Lost' is not a valid JobState"),
+    ],
+    ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
+)
+def test_what_other_hands_have_broken_is_unreadable_and_says_where(broken: dict[str, Any], said: str) -> None:
+    whole = {"phase": "Running", "reason": "Working", "observedGeneration": 7}
+    found = from_wire(whole | broken)
+    assert found.unreadable.startswith(said), found.unreadable
+    assert replace(found, unreadable="") == Status(Phase.RUNNING, "Working", observed_generation=7)
+    assert from_wire(whole).unreadable == ""

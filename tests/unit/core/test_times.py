@@ -6,7 +6,7 @@ from datetime import datetime, timedelta, timezone
 
 import pytest
 
-from cairn.core.times import format_time, parse_time
+from cairn.core.times import format_time, known_time, later, parse_time
 from simulation.build import NOW, after
 
 
@@ -42,3 +42,21 @@ def test_a_time_without_a_zone_is_none() -> None:
 )
 def test_format(value: datetime, expected: str) -> None:
     assert format_time(value) == expected
+
+
+@pytest.mark.parametrize("text", ["9999-12-31T23:59:59-00:01", "0001-01-01T00:00:00+00:01", "0000-01-01T00:00:00Z"])
+def test_a_time_beyond_the_years_of_utc_is_none(text: str) -> None:
+    with pytest.raises(ValueError, match="year"):
+        parse_time(text)
+
+
+def test_where_a_time_must_be_none_is_an_error() -> None:
+    with pytest.raises(ValueError, match="no time"):
+        known_time("")
+
+
+def test_no_time_is_later_than_the_last() -> None:
+    assert later(NOW, seconds=1.5) == after(1.5)
+    last = later(NOW, seconds=1e12)
+    assert last == later(last, seconds=1) == later(NOW, milliseconds=float(2**63))
+    assert format_time(last) == "9999-12-31T23:59:59.999Z"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from prometheus_client import REGISTRY
 
 from cairn.adapters.kube.api import Api
 from cairn.app.operator import Operator
@@ -39,11 +40,18 @@ class Client:
 def client(monkeypatch: pytest.MonkeyPatch) -> Client:
     made = Client()
 
-    async def connect() -> Api:
-        return Api(made)
+    async def connect(*, discreet: bool) -> Api:
+        assert discreet, "others read its log"
+        return Api(made, discreet=discreet)
 
     monkeypatch.setattr(main, "connect", connect)
     return made
+
+
+def requests() -> float:
+    """Those to create Events that had no answer, as they are counted."""
+    labels = {"verb": "create", "resource": "events", "code": "none"}
+    return REGISTRY.get_sample_value("cairn_kubernetes_requests_total", labels) or 0.0
 
 
 @pytest.mark.parametrize("election", [True, False])
@@ -59,6 +67,8 @@ async def test_writes_ask_for_the_lease(monkeypatch: pytest.MonkeyPatch, client:
             errors.append(error.type)
 
     monkeypatch.setattr(main, "_serve", serve)
+    before = requests()
     url: Any = "postgresql://nobody@127.0.0.1:1/none"
     await main.serve(Settings(leader_election=election, database_url=url))
     assert ([each is NotLeading for each in errors], client.sent) == ([election] * 2, [] if election else ["POST"])
+    assert requests() - before == (0 if election else 1), "what is not sent is no request"

@@ -31,6 +31,9 @@ class Recorded:
         finally:
             self.told.append("work ends")
 
+    async def beat(self) -> None:
+        await asyncio.Event().wait()
+
     async def drain(self, seconds: float) -> None:
         self.told.append(f"drains for {seconds} s")
         self.draining.set()

@@ -3,7 +3,8 @@
 It speaks in plain JSON, since Cairn's objects are custom resources and its own compact views. It keeps two rules that
 are easy to forget: an update must name the version it was decided on, and a delete must name its propagation and the
 UID it means (a raw DELETE of a Job orphans its pods; a late one may hit a successor of the same name).
-Errors are translated here, by `Status` alone: response bodies may carry payloads and are never quoted.
+Errors are translated here, by `Status` alone: response bodies may carry payloads and are never quoted. What a `Status`
+itself quotes is left out of what is logged.
 """
 
 from __future__ import annotations
@@ -20,7 +21,17 @@ from kubernetes.aio import client, config
 
 from cairn.adapters import metrics
 from cairn.adapters.timing import KUBERNETES, calling
-from cairn.errors import AlreadyExists, ApiError, Conflict, Gone, NotConfigured, Refused, Rejected, Unavailable
+from cairn.errors import (
+    AlreadyExists,
+    ApiError,
+    Conflict,
+    Gone,
+    NotConfigured,
+    NotLeading,
+    Refused,
+    Rejected,
+    Unavailable,
+)
 from cairn.ports import Roll
 
 Body = dict[str, Any]
@@ -29,6 +40,8 @@ REQUEST_TIMEOUT = 15.0  # seconds
 STREAM_TIMEOUT = 300.0
 _PAGE = "250"  # objects of a list at once
 _PATH = re.compile(r"(/[A-Za-z0-9][A-Za-z0-9._:-]*)+")  # a name may lead nowhere else: no `..`, no query, no escapes
+_JUDGED = (400, 405, 413, 415, 422)  # answers about what was sent
+_DENIED = re.compile(r"(?:webhook|ValidatingAdmissionPolicy) .{0,200}? denied (?:the )?request")  # then why, in prose
 _MERGE_PATCH = "application/merge-patch+json"
 _APPLY_PATCH = "application/apply-patch+yaml"  # JSON is YAML
 # Asking for the metadata alone keeps a large object from being sent back after each write.
@@ -36,8 +49,11 @@ _METADATA_ONLY = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1,a
 _METADATA_LIST = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
 
 
-async def connect(kubeconfig: str | None = None, context: str | None = None) -> Api:
-    """An `Api` for the kubeconfig, or for the pod's own service account where there is none. Raises NotConfigured."""
+async def connect(kubeconfig: str | None = None, context: str | None = None, *, discreet: bool = False) -> Api:
+    """An `Api` for the kubeconfig, or for the pod's own service account where there is none. Raises NotConfigured.
+
+    Discreet: the text of its errors quotes nothing of what was sent, for a process that logs what others have sent.
+    """
     settings = client.Configuration()
     settings.connection_pool_maxsize = 64
     settings.retries = None  # Cairn decides what to try again
@@ -45,7 +61,7 @@ async def connect(kubeconfig: str | None = None, context: str | None = None) -> 
         await _configure(settings, kubeconfig, context)
     except config.ConfigException as error:
         raise NotConfigured(f"no usable kubeconfig, and not in a pod: {error}") from error
-    return Api(client.ApiClient(configuration=settings))
+    return Api(client.ApiClient(configuration=settings), discreet=discreet)
 
 
 def default_namespace(context: str | None = None, kubeconfig: str | None = None) -> str:
@@ -71,13 +87,16 @@ async def _configure(settings: client.Configuration, kubeconfig: str | None, con
 class Api:
     """JSON requests to one API server."""
 
-    def __init__(self, api_client: client.ApiClient, may_write: Callable[[], None] = lambda: None) -> None:
+    def __init__(
+        self, api_client: client.ApiClient, may_write: Callable[[], None] = lambda: None, *, discreet: bool = False
+    ) -> None:
         self._client = api_client
         self._may_write = may_write
+        self._discreet = discreet
 
     def guarded(self, may_write: Callable[[], None]) -> Api:
         """The same, but whatever is no GET is only sent if `may_write` raises nothing; closed with this one."""
-        return Api(self._client, may_write)
+        return Api(self._client, may_write, discreet=self._discreet)
 
     async def authorization(self) -> str:
         """The header that says who the user is, for a program that asks the API server itself; empty: a certificate."""
@@ -164,7 +183,7 @@ class Api:
         metrics.note_request(verb, resource, str(response.status))
         try:
             if response.status >= 400:
-                raise _error("GET", response.status, {}, await response.read())
+                raise self._error("GET", response, await response.read())
             async for chunk in response.content.iter_any():
                 yield chunk
         except (aiohttp.ClientError, TimeoutError) as error:
@@ -185,19 +204,27 @@ class Api:
                 except (aiohttp.ClientError, TimeoutError) as error:
                     raise Unavailable(f"{method}: {type(error).__name__}") from error
             code = str(response.status)
+        except NotLeading:
+            code = ""  # there was no request
+            raise
         finally:
-            done = metrics.verb_and_resource(method, path, query, content_type)
-            metrics.note_request(*done, code, time.perf_counter() - began)
+            if code:
+                done = metrics.verb_and_resource(method, path, query, content_type)
+                metrics.note_request(*done, code, time.perf_counter() - began)
         if response.status >= 400:
-            raise _error(method, response.status, response.headers, data)
+            raise self._error(method, response, data)
         return _decoded(method, data)
+
+    def _error(self, method: str, response: aiohttp.ClientResponse, data: bytes) -> ApiError:
+        return _error(method, response.status, response.headers, data, discreet=self._discreet)
 
     async def _request(
         self, method: str, path: str, query: Mapping[str, str], body: Body | None, *,
         content_type: str = "application/json", accept: str, timeout: float = REQUEST_TIMEOUT,
     ) -> aiohttp.ClientResponse:  # fmt: skip
         if not _PATH.fullmatch(path):
-            raise Rejected("a name holds what no name may hold", status=422)
+            refused = Gone if method == "GET" else Rejected
+            raise refused("a name holds what no name may hold", status=404 if method == "GET" else 422)
         headers = {"Content-Type": content_type, "Accept": accept}
         try:
             await self._client.update_params_for_auth(headers, [], ["BearerToken"], path, method, body)
@@ -227,14 +254,27 @@ def _decoded(method: str, data: bytes) -> Body:
     return decoded
 
 
-def _error(method: str, status: int, headers: Mapping[str, str], data: bytes) -> ApiError:
-    message, reason = _said(data)
+def _error(method: str, status: int, headers: Mapping[str, str], data: bytes, *, discreet: bool) -> ApiError:
+    said = _status(data)
+    message, reason = str(said.get("message", "")), str(said.get("reason", ""))
+    answered = f"{method} was answered with {status}"
     retry_after = headers.get("Retry-After", "")
-    kind = _kind(method, status)
-    return kind(
-        message or f"{method} was answered with {status}",
-        status=status, reason=reason, retry_after=float(retry_after) if retry_after.isdecimal() else None,
+    return _kind(method, status)(
+        message or answered, status=status, reason=reason,
+        retry_after=float(retry_after) if retry_after.isdecimal() else None,
+        logged=_without_values(answered, status, said) if discreet else "",
     )  # fmt: skip
+
+
+def _without_values(answered: str, status: int, said: Body) -> str:
+    """What a `Status` says, but for what it may quote of an object: then which fields are wrong, and how."""
+    message = str(said.get("message", ""))
+    denied = _DENIED.search(message)
+    if status not in _JUDGED and not denied:
+        return message
+    causes = (said.get("details") or {}).get("causes") or ()
+    fields = ", ".join(f"{cause['field']} ({cause.get('reason', '')})" for cause in causes if cause.get("field"))
+    return ": ".join(filter(None, (f"{answered} {said.get('reason', '')}", denied and denied.group(), fields)))
 
 
 def _kind(method: str, status: int) -> type[ApiError]:
@@ -245,18 +285,16 @@ def _kind(method: str, status: int) -> type[ApiError]:
             return AlreadyExists if method == "POST" else Conflict
         case 403 | 429:
             return Refused
-        case 400 | 405 | 413 | 415 | 422:
+        case _ if status in _JUDGED:
             return Rejected
         case _:
             return Unavailable
 
 
-def _said(data: bytes) -> tuple[str, str]:
-    """The message and reason of a `Status`; anything else is dropped."""
+def _status(data: bytes) -> Body:
+    """A `Status`; anything else is dropped."""
     try:
         body = json.loads(data)
     except ValueError:
-        return "", ""
-    if not isinstance(body, dict) or body.get("kind") != "Status":
-        return "", ""
-    return str(body.get("message", "")), str(body.get("reason", ""))
+        return {}
+    return body if isinstance(body, dict) and body.get("kind") == "Status" else {}

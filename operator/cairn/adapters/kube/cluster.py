@@ -27,12 +27,17 @@ _WATCHED: Mapping[str, tuple[str, Mapping[str, str]]] = {
 }
 
 
+def one_step(name: str) -> str:
+    """A name that a user gave, as one step of a path: it leads to no subresource of another object."""
+    return name.replace("/", "%2F")
+
+
 def execution_path(namespace: str, name: str) -> str:
-    return f"/apis/{names.API_VERSION}/namespaces/{namespace}/{names.EXECUTIONS}/{name}"
+    return f"/apis/{names.API_VERSION}/namespaces/{namespace}/{names.EXECUTIONS}/{one_step(name)}"
 
 
 def _checkpoint(namespace: str, name: str) -> str:
-    return f"{PATHS[names.CHECKPOINT_KIND].format(namespace)}/{name}"
+    return f"{PATHS[names.CHECKPOINT_KIND].format(namespace)}/{one_step(name)}"
 
 
 def _job(namespace: str, name: str) -> str:

@@ -53,6 +53,14 @@ class KubeInstallation:
             return frozenset()
         return frozenset(resource["name"] for resource in found["resources"] if resource["name"] in _KINDS)
 
+    async def missing(self) -> frozenset[str]:
+        """Which of Cairn's kinds nobody finds who asks for all that there is: a server that has just started lists its
+        groups late, and serves them later still. Raises Refused, Unavailable."""
+        groups = await self._api.get("/apis")
+        if all(group["name"] != names.GROUP for group in groups["groups"]):
+            return frozenset(_KINDS)
+        return frozenset(_KINDS) - await self.served()
+
 
 def _as_held(kind: str, metadata: Body) -> Held:
     return Held(

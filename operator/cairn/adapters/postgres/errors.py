@@ -16,6 +16,7 @@ NO_ADDRESS_IN_FILE = "the file of DATABASE_URL_FILE holds no address of a databa
 _READ_ONLY = "25006"
 _FULL = ("53100", "53200", "54000")  # disk full, out of memory, a row larger than can be
 _NOT_MIGRATED = ("42P01", "42703", "42883", "42501", "22023", "3F000")  # no such table, column, function, right, role
+_OF_THE_DATA = "22"  # the class of errors whose messages quote values: out of range, of a wrong form
 
 
 @asynccontextmanager
@@ -44,9 +45,14 @@ def of(error: psycopg.Error) -> StoreError:
 
 
 def said(error: psycopg.Error) -> str:
-    """The primary message, which has no data in it; for errors of the connection, its first line."""
+    """The primary message, where it has no data in it; for errors of the connection, its first line."""
+    code = error.sqlstate or ""
+    if code.startswith(_OF_THE_DATA) and code not in _NOT_MIGRATED:
+        return f"{type(error).__name__} (SQLSTATE {code})"
     if error.diag.message_primary:
         return error.diag.message_primary
     if isinstance(error, psycopg.ProgrammingError):  # quotes the address, and the password in it
         return NO_ADDRESS
+    if not isinstance(error, psycopg.OperationalError):
+        return type(error).__name__
     return f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else 'no message'}"

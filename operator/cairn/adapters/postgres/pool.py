@@ -83,6 +83,7 @@ class Pool:
     @asynccontextmanager
     async def connection(self) -> AsyncIterator[Connection]:
         """A connection in a transaction that is committed at the end. Raises StoreError."""
+        self._may_use()
         up = metrics.DATABASE_UP.labels(self._role)
         try:
             with calling(POSTGRES), metrics.timed_call():
@@ -98,7 +99,6 @@ class Pool:
 
     @asynccontextmanager
     async def _connection(self) -> AsyncIterator[Connection]:
-        self._may_use()
         try:
             connection = await self._pool.getconn()
         except PoolTimeout as error:

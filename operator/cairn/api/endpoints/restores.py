@@ -200,7 +200,7 @@ async def fork_checkpoint(
     await parts.access.require(caller, "get", names.CHECKPOINTS, asked.namespace or namespace)
     await finding.foreign_source(parts, caller, namespace, asked.asks())
     body = await _fork(parts, namespace, asked, key)
-    await finding.writable(parts, caller, namespace, body["spec"])
+    await finding.borrowable(parts, caller, namespace, body["spec"])
     done = await parts.restores.fork(body)
     response.headers["Location"] = f"{PREFIX}/namespaces/{namespace}/executions/{done.where.name}"
     return _told(done)

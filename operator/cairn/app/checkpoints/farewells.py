@@ -13,7 +13,7 @@ from cairn import names
 from cairn.core.checkpoint import objects
 from cairn.core.checkpoint.state import Grave
 from cairn.errors import AlreadyExists, Gone, Refused, Rejected
-from cairn.ports import Clock, Cluster, Rows
+from cairn.ports import Body, Clock, Cluster, Rows
 
 logger = logging.getLogger(__name__)
 
@@ -44,13 +44,20 @@ class Farewells:
 
     async def carry_out(self, rows: Rows) -> int:
         """Carry out what was remembered; how many there were. Raises StoreError, and the errors of the API."""
-        found = await self._cluster.list_config_maps(self._home, f"{names.LABEL_REMEMBERED}=true")
-        for body in found:
-            await rows.bury(objects.remembered_grave(body))
-            meta = body["metadata"]
-            try:
-                await self._cluster.delete_config_map(self._home, meta["name"], meta["uid"])
-            except Gone:
-                pass
-        self.any = False
+        self.any = False  # now, not in the end: what is remembered meanwhile may have missed the list
+        try:
+            found = await self._cluster.list_config_maps(self._home, f"{names.LABEL_REMEMBERED}=true")
+            for body in found:
+                await self._carry_out_one(rows, body)
+        except BaseException:
+            self.any = True
+            raise
         return len(found)
+
+    async def _carry_out_one(self, rows: Rows, body: Body) -> None:
+        await rows.bury(objects.remembered_grave(body))
+        meta = body["metadata"]
+        try:
+            await self._cluster.delete_config_map(self._home, meta["name"], meta["uid"])
+        except Gone:
+            pass

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from cairn import names
 from cairn.app import metrics
@@ -29,15 +29,17 @@ from cairn.app.logfields import about
 from cairn.app.queue import WorkQueue
 from cairn.app.views import Views
 from cairn.core.actions import Note, TakeCheckpoint
-from cairn.core.checkpoint import objects
+from cairn.core.checkpoint import objects, serializer
 from cairn.core.checkpoint.book import Pending
 from cairn.core.checkpoint.objects import CheckpointObject
 from cairn.core.checkpoint.state import Parent, Stored
 from cairn.core.checkpoint.trigger import Trigger
+from cairn.core.checkpoint.triggers import ended
 from cairn.core.checkpointing import awaits_drain
 from cairn.core.manifests import Identity
 from cairn.core.naming import checkpoint_id
 from cairn.core.observed import Refusal
+from cairn.core.times import later
 from cairn.errors import AlreadyExists, ApiError, CannotSave, Conflict, Gone, Rejected, StoreError
 from cairn.ports import Clock, Cluster
 
@@ -50,6 +52,7 @@ _CAUSES = {
 _NOTE_LIMIT = 4000
 _AGAIN = 2.0  # seconds between tries to reach the database with a state that no object can hold
 _FILLED_WITHIN = 300.0  # seconds that an imported checkpoint may take to be filled
+_ROW_ALONE = (True, names.STORED, "only the database holds the state")
 _DRAINING = 1.0  # seconds between looks at a pause; that it has drained leads to a look of its own
 
 
@@ -161,13 +164,21 @@ class Keeper:
         except AlreadyExists:
             made = await self._cluster.get_checkpoint(identity.namespace, name)
         except ApiError as error:
-            refused[name] = Refusal(names.LAUNCH_REFUSED, str(error), self._clock())
+            refused[name] = Refusal(names.LAUNCH_REFUSED, error.message, self._clock())
             raise
         refused.pop(name, None)
         self._checkpoints.see(made)
 
     async def _take(self, seen: CheckpointObject, view: ExecutionView | None) -> float | None:
         """Save the state of its execution in a checkpoint, or say why it cannot be saved."""
+        if seen.id and self._outbox.configured:  # a large one, and its row may have been written before a crash
+            try:
+                row = await self._outbox.find(seen)
+            except StoreError as error:
+                return await self._wait_for_database(seen, error)
+            if row is not None:
+                await self._adopt(seen, row)
+                return None
         view = view or await self._live(seen)
         if view is None:
             text = f"there is no execution {seen.execution} in namespace {seen.namespace}"
@@ -183,7 +194,7 @@ class Keeper:
             with metrics.CHECKPOINT_SECONDS.time():
                 newest = self._newest(seen, view.key.uid)
                 parent = self._parent(view, newest)
-                label = label_of(seen, parent, self._moment(seen, newest))
+                label = label_of(seen, parent, self._moment(seen, view, newest))
                 found = await cut(view, label, self._archive, limit=self._limit)
         except CannotSave as error:
             await self._fail(seen, error.reason, str(error), view)
@@ -196,10 +207,12 @@ class Keeper:
             return None
         if found.taken.state is None:
             return await self._take_large(seen, view, found)
+        if self._outbox.configured:  # before the next one has it as its parent: its delete must leave a trace
+            seen = await self._outbox.guard(seen)
         try:
-            await self._ready(seen, view, found, self._outbox.promise)
+            await self._ready(seen, view.execution.identity, found, self._outbox.promise)
         except Rejected as error:  # the API server will never take it
-            await self._fail(seen, names.SERIALIZATION_FAILED, str(error), view)
+            await self._fail(seen, names.SERIALIZATION_FAILED, error.message, view, logged=str(error))
         return None
 
     async def _await_import(self, seen: CheckpointObject) -> float | None:
@@ -218,12 +231,16 @@ class Keeper:
             return Parent(newest.id, newest.digest)
         return Parent(restored.origin.id, restored.origin.digest) if restored else None
 
-    def _moment(self, seen: CheckpointObject, newest: CheckpointObject | None) -> datetime:
-        """Now, or just after the parent: ids of one execution sort in the order in which they were given."""
-        now = self._clock()
+    def _moment(self, seen: CheckpointObject, view: ExecutionView, newest: CheckpointObject | None) -> datetime:
+        """Now, or just after the parent, or the restore, however the clock has been turned since.
+
+        Ids of one execution sort in the order in which they were given, and what was taken after a restore says so.
+        """
+        now, restored = self._clock(), view.execution.status.restored_from
+        before = [restored.at] if restored is not None and restored.at >= now else []
         if newest is not None and checkpoint_id(now, seen.uid) <= newest.id and newest.taken_at is not None:
-            return max(now, newest.taken_at + timedelta(milliseconds=1))
-        return now
+            before.append(newest.taken_at)
+        return max([now, *(later(at, milliseconds=1) for at in before)])
 
     def _newest(self, seen: CheckpointObject, uid: str) -> CheckpointObject | None:
         found = self._checkpoints.of_execution(seen.namespace, seen.execution, uid).values()
@@ -240,14 +257,13 @@ class Keeper:
             self.look_at(uid)  # its event will bring nothing new any more
         return self._views.execution(uid)
 
-    async def _ready(self, seen: CheckpointObject, view: ExecutionView, found: Cut,
+    async def _ready(self, seen: CheckpointObject, identity: Identity, found: Cut,
                      stored: tuple[bool, str, str]) -> None:  # fmt: skip
         now = self._clock()
         status = objects.ready_status(found.taken, stored, generation=seen.generation, now=now)
         written = await self._write(seen, status)
         metrics.CHECKPOINTS.labels(seen.trigger.value, "ready").inc()
         metrics.CHECKPOINT_BYTES.inc(found.content.size)
-        identity = view.execution.identity
         self.taken(identity, written, now)
         note = Note("CheckpointTaken", f"checkpoint {seen.name} ({seen.trigger}): {found.taken.label.name}")
         with about(about_checkpoint(written)):
@@ -265,40 +281,54 @@ class Keeper:
             await self._fail(seen, names.TOO_LARGE, text, view)
             return None
         if not seen.id:
-            seen = await self._bind(seen, found, names.NOT_STORED_YET, f"{size}: it is being written to the database")
+            seen = await self._bind(seen, found, f"{size}: it is being written to the database")
         seen = await self._outbox.guard(seen)
         try:
-            row = await self._outbox.find(seen)  # written before a crash, perhaps
-            if row is None:
-                row = Stored(found.taken.summary(seen, await self._outbox.tenant(seen.namespace)), found.content)
-                await self._outbox.put_now(row)
+            row = Stored(found.taken.summary(seen, await self._outbox.tenant(seen.namespace)), found.content)
+            await self._outbox.put_now(row)
         except StoreError as error:
-            reason, text = reason_of(error), f"{size}, and the database does not take it: {error}"
-            if seen.ready[0] != reason:
-                logger.error("checkpoint %s/%s: %s", seen.namespace, seen.name, text)
-                await self._bind(seen, found, reason, text)
-            return _AGAIN
-        stored = (True, names.STORED, "only the database holds the state")
-        await self._ready(seen, view, Cut(found.taken.adopted(row.checkpoint), row.content), stored)
+            return await self._wait_for_database(seen, error)
+        await self._ready(seen, view.execution.identity, found, _ROW_ALONE)
         return None
 
-    async def _bind(self, seen: CheckpointObject, found: Cut, reason: str, text: str) -> CheckpointObject:
+    async def _bind(self, seen: CheckpointObject, found: Cut, text: str) -> CheckpointObject:
         status = objects.bound_status(
-            found.taken, generation=seen.generation, now=self._clock(), reason=reason, message=text
+            found.taken, generation=seen.generation, now=self._clock(), reason=names.NOT_STORED_YET, message=text
         )  # fmt: skip
         return await self._write(seen, status)
 
+    async def _adopt(self, seen: CheckpointObject, row: Stored) -> None:
+        """Its row is there: it is what was taken, whatever has become of the execution since."""
+        state = serializer.deserialize(row.content)
+        taken = objects.Taken.of_row(seen, row.checkpoint, ended(state.status.jobs))
+        view = self._views.execution(taken.execution_uid)
+        identity = view.execution.identity if view else seen.identity
+        await self._ready(seen, identity, Cut(taken, row.content), _ROW_ALONE)
+
+    async def _wait_for_database(self, seen: CheckpointObject, error: StoreError) -> float:
+        """Say once why it is not Ready yet; seconds until the next try."""
+        reason = reason_of(error)
+        text = f"its state is too large for the object, and the database does not take it: {error}"
+        if seen.ready[0] != reason:
+            logger.error("checkpoint %s/%s: %s", seen.namespace, seen.name, text)
+            patch = objects.waiting_patch(seen, reason, text, now=self._clock())
+            body = await self._cluster.patch_checkpoint(seen.namespace, seen.name, patch, status=True)
+            self._checkpoints.wrote(objects.after_patch(seen, body, ready=(reason, text)))
+        return _AGAIN
+
     async def _fail(self, seen: CheckpointObject, reason: str, message: str,
-                    view: ExecutionView | None = None) -> None:  # fmt: skip
+                    view: ExecutionView | None = None, *, logged: str = "") -> None:  # fmt: skip
+        """Say so in its status and in an Event; `logged` stands in for a message that quotes what others wrote."""
         uid = view.key.uid if view else seen.execution_uid
         status = objects.failed_status(
-            reason, message, generation=seen.generation, execution_uid=uid, now=self._clock()
+            reason, message, generation=seen.generation, execution_uid=uid, now=self._clock(), id=seen.id
         )  # fmt: skip
-        logger.error("checkpoint %s/%s failed: %s: %s", seen.namespace, seen.name, reason, message)
+        logger.error("checkpoint %s/%s failed: %s: %s", seen.namespace, seen.name, reason, logged or message)
         written = await self._write(seen, status)
         metrics.CHECKPOINTS.labels(seen.trigger.value, "failed").inc()
         identity = view.execution.identity if view else seen.identity
-        self._events.write(identity, [Note("CheckpointFailed", f"checkpoint {seen.name}: {reason}: {message}", True)])
+        text = f"checkpoint {seen.name}: {reason}: "
+        self._events.write(identity, [Note("CheckpointFailed", text + message, True, text + (logged or message))])
         self._settled(written)
 
     async def _write(self, seen: CheckpointObject, status: objects.Body) -> CheckpointObject:

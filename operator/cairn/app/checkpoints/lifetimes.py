@@ -46,7 +46,7 @@ class Lifetimes:
         waits: list[float] = []
         by_execution: dict[str, list[CheckpointObject]] = {}
         for seen in self._checkpoints.lane(lane):
-            if seen.is_settled and not seen.deleting:
+            if seen.is_settled and not seen.deleting and not seen.is_broken:
                 by_execution.setdefault(seen.execution_uid, []).append(seen)
         for uid, found in by_execution.items():
             view = self._views.execution(uid)

@@ -61,6 +61,8 @@ async def cut(view: ExecutionView, label: Label, archive: Archive, *, limit: int
 
     Raises CannotSave, and the errors of the API.
     """
+    if view.execution.status.unreadable:
+        raise CannotSave(names.STATUS_UNREADABLE, view.execution.status.unreadable)
     state, spec = await state_of(view, label, archive), view.execution.spec
     if problems := validate(state):  # else it could be saved, and never restored
         raise CannotSave(names.SERIALIZATION_FAILED, "; ".join(problems)[:names.MESSAGE_LIMIT])

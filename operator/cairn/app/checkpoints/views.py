@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -44,13 +44,18 @@ class CheckpointViews:
     def __init__(self) -> None:
         self._by_uid: dict[str, CheckpointObject] = {}
         self._lanes: dict[Lane, set[str]] = {}
+        self.gone: Callable[[CheckpointObject], None] = lambda seen: None  # told of each, whoever found that it is gone
 
     def see(self, body: Mapping[str, Any]) -> CheckpointObject | None:
         """Take in an object as an event or an answer shows it; None where that is nothing new."""
-        return self.wrote(objects.view(body))
+        return self._take_in(objects.view(body))
 
-    def wrote(self, seen: CheckpointObject) -> CheckpointObject | None:
-        """Take in an object as an own write has left it."""
+    def wrote(self, seen: CheckpointObject) -> None:
+        """Take in an object as an own write has left it; not one that was heard to be gone before the answer came."""
+        if seen.uid in self._by_uid:
+            self._take_in(seen)
+
+    def _take_in(self, seen: CheckpointObject) -> CheckpointObject | None:
         old = self._by_uid.get(seen.uid)
         if old is not None and int(old.resource_version) >= int(seen.resource_version):
             return None
@@ -58,15 +63,15 @@ class CheckpointViews:
         self._lanes.setdefault(lane_of(seen), set()).add(seen.uid)
         return seen
 
-    def forget(self, uid: str) -> CheckpointObject | None:
-        """The object is gone; what it was."""
+    def forget(self, uid: str) -> None:
+        """The object is gone."""
         seen = self._by_uid.pop(uid, None)
         if seen is not None:
             lane = lane_of(seen)
             self._lanes[lane].discard(uid)
             if not self._lanes[lane]:
                 del self._lanes[lane]
-        return seen
+            self.gone(seen)
 
     def missing(self, roll: Roll, namespace: str = "") -> list[CheckpointObject]:
         """Those of a namespace, or of all, that are gone by a roll of them."""

@@ -23,12 +23,15 @@ from cairn.core.checkpoint.trigger import Trigger
 from cairn.core.manifests import Identity
 from cairn.core.naming import manual_name
 from cairn.core.times import format_time, parse_time
+from cairn.core.wire import UNREADABLE, broken_part
+from cairn.errors import DamagedPayload
 
 Body = dict[str, Any]
 
 PENDING = "Pending"
 READY = "Ready"
 FAILED = "Failed"
+_SALVAGED = frozenset({"checkpointId", "executionUid", "digest", "state"})  # of a status that is broken
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +92,11 @@ class CheckpointObject:
         return self.phase in (READY, FAILED)
 
     @property
+    def is_broken(self) -> bool:
+        """Whether other hands have made its status unreadable: it stays, since what it held may be there yet."""
+        return self.ready[0] == names.STATUS_UNREADABLE
+
+    @property
     def is_stored(self) -> bool:
         """Whether the database holds it too."""
         return self.stored[0]
@@ -139,12 +147,26 @@ def stored(body: Mapping[str, Any], namespace_uid: str) -> Stored:
 def unchecked(body: Mapping[str, Any], namespace_uid: str) -> Stored:
     """A checkpoint as its object holds it, whatever that is. Raises Unreadable where it is no payload."""
     found = view(body)
+    if found.is_broken:
+        raise DamagedPayload(found.ready[1])
     content = payload.from_text(body["status"].get("state", ""), found.digest)
     return Stored(found.summary(namespace_uid), content)
 
 
 def _told(status: Mapping[str, Any]) -> dict[str, Any]:
-    """What the status tells, as fields of the view."""
+    """What the status tells, as fields of the view; one that other hands have broken tells that it is broken."""
+    try:
+        told = _read(status)
+        if told["phase"] != READY or (told["id"] and told["digest"] and told["taken_at"]):
+            return told
+        why = "status: Ready, but without checkpointId, digest or createdAt"
+    except UNREADABLE:
+        why = broken_part(status, _read)
+    given = {key: status[key] for key in _SALVAGED & status.keys()}
+    return _read(given) | {"phase": FAILED, "ready": (names.STATUS_UNREADABLE, why)}
+
+
+def _read(status: Mapping[str, Any]) -> dict[str, Any]:
     conditions = {c["type"]: c for c in status.get("conditions") or ()}
     ready, stored = conditions.get(names.CONDITION_READY, {}), conditions.get(names.CONDITION_STORED, {})
     retention, parent = status.get("retention") or {}, status.get("parent")
@@ -238,14 +260,18 @@ class Taken:
             digest=self.digest, state_digest=self.state_digest, parent=label.parent, pinned=seen.pinned,
         )  # fmt: skip
 
-    def adopted(self, found: Checkpoint) -> Taken:
-        """The same, as the row tells it that was written before."""
+    @classmethod
+    def of_row(cls, seen: CheckpointObject, found: Checkpoint, ended_jobs: int) -> Taken:
+        """What only the database holds of a checkpoint that was bound to its execution and given its id."""
+        settings = CheckpointSettings(
+            deletion_policy=seen.deletion_policy, after_deletion_seconds=seen.after_deletion_seconds
+        )  # fmt: skip
         label = Label(
             found.id, found.name, found.trigger, found.created_at, found.created_by, found.metadata, found.parent
         )  # fmt: skip
-        return replace(
-            self, label=label, job_count=found.job_count, execution_status=found.execution_status,
-            size_bytes=found.size_bytes, digest=found.digest, state_digest=found.state_digest,
+        return cls(
+            label, found.execution_uid, found.job_count, ended_jobs, found.execution_status, found.size_bytes,
+            found.digest, found.state_digest, None, settings,
         )  # fmt: skip
 
 
@@ -285,8 +311,10 @@ def ready_status(taken: Taken, stored: tuple[bool, str, str], *, generation: int
     return body
 
 
-def failed_status(reason: str, message: str, *, generation: int, execution_uid: str, now: datetime) -> Body:
-    """The status of a checkpoint that could not be taken."""
+def failed_status(
+    reason: str, message: str, *, generation: int, execution_uid: str, now: datetime, id: str = ""
+) -> Body:
+    """The status of a checkpoint that could not be taken; with the id, if it was given one: a row may have it."""
     body: Body = {
         "observedGeneration": generation, "phase": FAILED,
         "conditions": [
@@ -295,21 +323,26 @@ def failed_status(reason: str, message: str, *, generation: int, execution_uid: 
                       now=now),
         ],
     }  # fmt: skip
-    return body | ({"executionUid": execution_uid} if execution_uid else {})
+    given = {"executionUid": execution_uid, "checkpointId": id}
+    return body | {field: value for field, value in given.items() if value}
 
 
-def lost_status(seen: CheckpointObject, *, now: datetime) -> Body:
-    """The patch for a checkpoint that only the database held, and does not hold any more."""
-    text = "only the database held the state, and its row is gone"
+def waiting_patch(seen: CheckpointObject, reason: str, message: str, *, now: datetime) -> Body:
+    """The patch that says why one that was bound cannot be Ready yet."""
     return _patch(seen) | {
         "status": {
-            "phase": FAILED,
             "conditions": [
-                condition(kind, False, names.ROW_LOST, text, generation=seen.generation, now=now)
+                condition(kind, False, reason, message, generation=seen.generation, now=now)
                 for kind in (names.CONDITION_READY, names.CONDITION_STORED)
             ],
         }
     }  # fmt: skip
+
+
+def lost_status(seen: CheckpointObject, *, now: datetime) -> Body:
+    """The patch for a checkpoint that only the database held, and does not hold any more."""
+    patch = waiting_patch(seen, names.ROW_LOST, "only the database held the state, and its row is gone", now=now)
+    return patch | {"status": patch["status"] | {"phase": FAILED}}
 
 
 # --- Patches ---------------------------------------------------------------------------------------------------------

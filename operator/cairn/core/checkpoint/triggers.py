@@ -12,13 +12,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from cairn.core.checkpoint.book import Book
 from cairn.core.checkpoint.settings import CheckpointSettings
 from cairn.core.checkpoint.trigger import Trigger
 from cairn.core.status import JobRecord, JobState, PausePhase, Status
-from cairn.core.times import format_time
+from cairn.core.times import format_time, later
 
 Records = Mapping[str, JobRecord]
 
@@ -78,7 +78,7 @@ def next_time(status: Status, book: Book, settings: CheckpointSettings) -> datet
     since += [book.last.at] if book.last else []
     since += [book.failed.at] if book.failed else []
     since += [status.restored_from.at] if status.restored_from else []
-    return max(since) + timedelta(milliseconds=settings.time_interval_ms)
+    return later(max(since), milliseconds=settings.time_interval_ms)
 
 
 def wants(settings: CheckpointSettings, trigger: Trigger) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -15,6 +16,7 @@ from cairn.core.checkpoint.serializer import deserialize
 from cairn.core.checkpoint.state import Grave
 from cairn.core.checkpoint.trigger import Trigger
 from cairn.core.checkpointing import pause_checkpoint
+from cairn.core.restore.progress import Mode, Origin, RestoredFrom, restored_to_wire
 from cairn.errors import Conflict, Gone, IdTaken, NotMigrated, Refused, Rejected, StoreUnavailable, Unavailable
 from simulation.build import NOW
 from unit.app.checkpoints.bench import LANE, TENANT, Bench
@@ -416,9 +418,13 @@ async def test_a_large_state_is_ready_once_its_row_is_there() -> None:
 
 async def test_a_large_state_waits_for_the_database_under_one_id() -> None:
     bench = Bench(limit=10)
+    bench.rows.fail("put", DOWN)
     bench.rows.fail("get", DOWN)
     bench.decide("c")
     assert await bench.look() == 2.0
+    said = bench.body("c")["metadata"]["resourceVersion"]
+    assert await bench.look() == 2.0
+    assert bench.body("c")["metadata"]["resourceVersion"] == said, "the same is not said again"
     assert (bench.body("c")["status"]["phase"], bench.condition("c", "Ready")) == (
         "Pending", ("False", "DatabaseUnavailable"),
     )  # fmt: skip
@@ -441,6 +447,45 @@ async def test_a_large_state_whose_row_was_written_before_a_crash_is_adopted() -
     bench.hear()
     await bench.look()
     assert bench.body("c")["status"]["digest"] == row.content.digest
+
+
+async def test_a_large_state_whose_row_is_there_outlives_its_execution() -> None:
+    bench = Bench(limit=10)
+    bench.decide("c")
+    await bench.look()
+    status = bench.body("c")["status"]
+    bound = {"phase": "Pending", "checkpointId": status["checkpointId"], "executionUid": "uid-of-sample"}
+    bench.body("c")["status"] = bound
+    bench.body("c")["metadata"]["resourceVersion"] = "999"
+    del bench.cluster.executions["sample"]
+    bench.views.forget_execution("uid-of-sample")
+    bench.hear()
+    await bench.look()
+    after = bench.body("c")["status"]
+    told = ("phase", "checkpointId", "digest", "createdAt", "jobCount", "endedJobs", "executionStatus", "sizeBytes")
+    assert {key: after[key] for key in told} == {key: status[key] for key in told}
+
+
+async def test_a_large_state_without_a_row_fails_with_its_execution_and_keeps_its_id() -> None:
+    bench = Bench(limit=10)
+    bench.rows.fail("put", DOWN)
+    bench.decide("c")
+    await bench.look()
+    id = bench.body("c")["status"]["checkpointId"]
+    del bench.cluster.executions["sample"]
+    bench.views.forget_execution("uid-of-sample")
+    await bench.look()
+    assert bench.condition("c", "Ready") == ("False", "ExecutionNotFound")
+    assert bench.body("c")["status"]["checkpointId"] == id, "a row that comes late goes with the object"
+
+
+async def test_an_answer_that_comes_after_the_end_brings_nothing_back() -> None:
+    bench = Bench()
+    await bench.taken("c")
+    [seen] = bench.views.checkpoints
+    bench.views.checkpoints.forget(seen.uid)
+    bench.views.checkpoints.wrote(replace(seen, resource_version="9999"))
+    assert len(bench.views.checkpoints) == 0
 
 
 async def test_a_large_state_without_a_database_fails() -> None:
@@ -483,6 +528,46 @@ async def test_a_delete_with_the_database_away_is_remembered_and_carried_out() -
     await bench.sweeper.sweep()
     assert bench.rows.rows == {}
     assert not [1 for kind, _ in bench.cluster.objects if kind == "ConfigMap"]
+
+
+async def test_the_delete_of_one_that_a_user_made_and_that_has_no_row_yet_leaves_a_trace() -> None:
+    bench = Bench()
+    bench.rows.fail("put", *[DOWN] * 9)
+    await bench.taken("first")  # from now on the database is known to be away, and nothing is tried
+    await bench.ask("mine")
+    await bench.look()
+    id = bench.body("mine")["status"]["checkpointId"]
+    assert bench.condition("mine", "Stored")[0] == "False"
+    await deleted(bench, "mine")
+    await bench.sweeper.sweep()
+    assert list(bench.rows.buried) == [id]
+    assert bench.rows.calls.count("put") == 1
+
+
+async def test_a_delete_that_is_remembered_while_others_are_carried_out_has_its_turn_at_the_next_sweep(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    bench = Bench()
+    late = Grave("checkpoint_2", TENANT, bench.uid, "d")
+    await bench.outbox.farewells.remember(Grave("checkpoint_1", TENANT, bench.uid, "d"))
+    listing = bench.cluster.list_config_maps
+
+    async def slow(*given: Any) -> Any:
+        found = await listing(*given)
+        await bench.outbox.farewells.remember(late)
+        return found
+
+    monkeypatch.setattr(bench.cluster, "list_config_maps", slow)
+    await bench.sweeper.sweep()
+    monkeypatch.undo()
+    assert set(bench.rows.buried) == {"checkpoint_1"}
+    await bench.sweeper.sweep()
+    assert set(bench.rows.buried) == {"checkpoint_1", "checkpoint_2"}
+    bench.rows.fail("bury", DOWN)
+    await bench.outbox.farewells.remember(late)
+    with pytest.raises(StoreUnavailable):
+        await bench.sweeper.sweep()
+    assert bench.outbox.farewells.any, "what failed is tried again"
 
 
 async def test_a_delete_that_cannot_be_remembered_leaves_a_row_and_hangs_nothing() -> None:
@@ -590,6 +675,28 @@ async def test_an_execution_that_is_only_not_seen_yet_is_not_gone() -> None:
     bench.views.forget_execution(bench.uid)
     await bench.look()
     assert bench.cluster.called("delete_checkpoint") == []
+
+
+# --- Clocks ----------------------------------------------------------------------------------------------------------
+
+
+async def test_however_the_clock_is_turned_ids_sort_as_the_chain_goes_and_follow_the_restore() -> None:
+    bench = Bench()
+    await bench.taken("c1")
+    bench.now += timedelta(hours=3)
+    body, source = bench.cluster.executions["sample"], bench.body("c1")["status"]
+    origin = Origin(source["checkpointId"], "c1", source["digest"], "default", "sample", bench.uid)
+    restored = restored_to_wire(RestoredFrom(Mode.REWIND, origin, bench.now, 0))
+    body["status"] = body.get("status", {}) | {"restoredFrom": restored}
+    bench.views.see_execution(bench.cluster.edit("sample"))
+    bench.now -= timedelta(hours=3)
+    await bench.taken("c2", "c3")
+    [first, second, third] = [bench.body(name)["status"] for name in ("c1", "c2", "c3")]
+    assert first["checkpointId"] < second["checkpointId"] < third["checkpointId"]
+    assert second["createdAt"] > restored["at"], "it was taken after the restore"
+    assert [each["parent"]["checkpointId"] for each in (second, third)] == [
+        first["checkpointId"], second["checkpointId"],
+    ]  # fmt: skip
 
 
 # --- Sweeps ----------------------------------------------------------------------------------------------------------

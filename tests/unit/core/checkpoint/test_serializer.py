@@ -170,7 +170,7 @@ def test_the_example_sets_every_field() -> None:
     ):
         same = [f.name for f in fields(example) if getattr(example, f.name) == getattr(plain, f.name)]
         assert same in (
-            [], ["conditions", "checkpointing", "restore", "restored_from", "forks"], ["mode"],
+            [], ["conditions", "checkpointing", "restore", "restored_from", "forks", "unreadable"], ["mode"],
         )  # fmt: skip
 
 

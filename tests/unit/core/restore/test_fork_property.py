@@ -13,8 +13,8 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from simulation.history import History, Step
-from simulation.world import SimPod, World
+from simulation.steps.history import History, Step
+from simulation.steps.world import SimPod, World
 
 Body = dict[str, Any]
 

@@ -14,7 +14,7 @@ from cairn.app.checkpoints.taking import Cut, cut
 from cairn.app.executions import ExecutionView
 from cairn.app.restores import Restores
 from cairn.app.views import Views
-from cairn.config import Settings
+from cairn.config import from_environment
 from cairn.core.checkpoint import objects, serializer
 from cairn.core.checkpoint.state import CheckpointState, Label
 from cairn.core.restore.source import Found, NotFound
@@ -23,7 +23,7 @@ from cairn.errors import Gone
 from cairn.ports import Cluster
 
 if TYPE_CHECKING:
-    from simulation.world import World
+    from simulation.steps.world import World
 
 Body = dict[str, Any]
 T = TypeVar("T")
@@ -68,7 +68,7 @@ def found(world: World, views: Views, view: ExecutionView, asked: Restore) -> Fo
     def clock() -> datetime:
         return world.now
 
-    restores = Restores(cast(Cluster, _Reads(world)), views, None, tenant, clock, Settings())
+    restores = Restores(cast(Cluster, _Reads(world)), views, None, tenant, clock, from_environment({}))
     return _at_once(restores.find(view, asked))
 
 

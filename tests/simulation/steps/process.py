@@ -41,8 +41,8 @@ from cairn.core.restore.source import Found
 from cairn.core.spec import Restore
 from cairn.core.status import from_wire
 from cairn.errors import AlreadyExists, Conflict, Gone, Refused, Rejected
-from simulation import keeping
-from simulation.world import Body, Feed, World
+from simulation.steps import keeping
+from simulation.steps.world import Body, Feed, World
 
 Reading = FetchCheckpoint | FetchPacks | FetchJobs
 

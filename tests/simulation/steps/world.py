@@ -19,7 +19,9 @@ from cairn import names
 from cairn.core.status import record_to_wire
 from cairn.core.times import format_time
 from cairn.errors import AlreadyExists, Conflict, Gone, Refused, Rejected
-from simulation import keeping, restores, rules
+from simulation import restores, rules
+from simulation.server import copied
+from simulation.steps import keeping
 
 Body = dict[str, Any]
 BEGIN = datetime(2026, 1, 31, 8, tzinfo=UTC)
@@ -113,11 +115,11 @@ class World:
         self, spec: Body, *, fails: frozenset[str] = frozenset(), program: Program = tells_its_attempt,
         origins: Sequence[World] = (),
     ) -> None:  # fmt: skip
-        self.now = max((origin.now + timedelta(milliseconds=1) for origin in origins), default=BEGIN)
+        self.now: datetime = max((origin.now + timedelta(milliseconds=1) for origin in origins), default=BEGIN)
         self.name, self.uid = NAME, UID
         if origins:
             self.name, self.uid = f"fork-{len(origins)}", f"{UID[:-1]}{len(origins) + 1}"
-        self.origins = list(origins)  # other executions, whose checkpoints can be seen
+        self.origins: list[World] = list(origins)  # other executions, whose checkpoints can be seen
         self.program = program
         self.spec = spec
         self.fails = fails  # jobs whose program fails when nothing else is said
@@ -490,10 +492,3 @@ def _attempt(body: Body) -> tuple[str, int]:
 def _inputs(body: Body) -> str:
     given = body["spec"]["template"]["spec"]["containers"][0].get("env") or ()
     return next((str(variable["value"]) for variable in given if variable["name"] == "CAIRN_INPUTS"), "")
-
-
-def copied(value: Any) -> Any:
-    """A copy of JSON data; much faster than what the standard library does for objects of every kind."""
-    if isinstance(value, dict):
-        return {key: copied(item) for key, item in value.items()}
-    return [copied(item) for item in value] if isinstance(value, list) else value

@@ -1,0 +1,85 @@
+"""What a long search has come to, for docs/reliability.md."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+
+from simulation.faults import ACTIONS
+from simulation.history import DEEDS
+from simulation.search import Findings
+from simulation.variants import VARIANTS
+from support.reliability import Bug, Cell, Part, Table
+
+_MILLION = 1_000_000
+
+TEXT = """\
+The operator as it ships, from its work queues to its adapters, runs on an event loop whose clock is simulated, against
+a simulated API server, Job controller, three nodes, garbage collector and database, with one or two replicas, with and
+without a Lease. A seed makes a history: a random graph of 3 to 20 jobs, what people do to it (pause, resume, hold,
+cancel, repair, edit, delete, take, pin and delete checkpoints, rewind, fork), and faults. Every call takes its time
+there and back; it may be lost, or its answer; it may arrive when its sender is long dead; the sender may be killed
+before or after it, or stopped in between. Watches are late, out of order between objects, silent, broken, or begun
+anew from an old list. A judge that knows what is stored, and shares no code with the planner, checks every write and
+every container's start against the invariants of the design. Then faults stop, and everything must come to an end and
+to rest: nothing lost, nothing twice, nothing left over, two stores alike. `python -m simulation --seed N --shrink`
+shows the shortest course of a history that breaks a rule."""
+
+BUGS = (
+    Bug("A checkpoint too large for its object, whose row was there when its execution was deleted, became Failed; its"
+        " row stayed for ever.",
+        "tests/unit/app/checkpoints/test_keeper.py::test_a_large_state_whose_row_is_there_outlives_its_execution"),
+    Bug("An answer to an own write that came after the delete was heard of brought a deleted checkpoint back into the"
+        " view, for good; one that was still wanted was never made again.",
+        "tests/unit/app/checkpoints/test_keeper.py::test_an_answer_that_comes_after_the_end_brings_nothing_back"),
+    Bug("An execution that waited for a checkpoint which somebody deleted looked again only at the next resync.",
+        "tests/unit/app/test_operator.py::test_an_execution_is_looked_at_when_a_checkpoint_of_it_is_gone"),
+)  # fmt: skip
+
+NOT_COVERED = (
+    "Kopf itself, HTTP and TLS, and psycopg: on real parts only, see below.",
+    "What validates at the API server: schemas, admission policies, quotas of other kinds.",
+    "More than one namespace; forks across namespaces.",
+    "More than two replicas, three nodes, four executions at a time, twenty jobs.",
+    "Clocks that run at another speed; they only jump, by up to 30 s.",
+)
+
+
+def part(found: Findings, caught: Mapping[str, Findings], command: str, seconds: float) -> Part:
+    """The part of the page."""
+    pairs, possible = found.pairs
+    broken = len(found.broken)
+    figures = Table("Histories", ("figure", "value"), [
+        ["histories", found.histories], ["with at least 50 steps, and 5 faults of 3 kinds", found.enough],
+        ["steps (calls that arrived, events that were heard of)", found.steps],
+        ["steps a second", round(found.steps / seconds)], ["simulated hours", round(found.seconds / 3600)],
+        ["faults that struck", sum(found.fired.values())],
+        ["pairs of call and fault that came up", f"{pairs} of {possible}"],
+        ["histories that broke a rule", broken],
+        ["hours for a million, at this speed", round(seconds / found.histories * _MILLION / 3600)],
+    ])  # fmt: skip
+    return Part(
+        "simulation", "Simulated histories", command, TEXT, (figures, _by_fault(found), _variants(caught)), BUGS,
+        NOT_COVERED, losses=broken,
+    )  # fmt: skip
+
+
+def _by_fault(found: Findings) -> Table:
+    """Faults of calls by kind, and everything else that went wrong."""
+    of_calls: Counter[str] = Counter()
+    others: Counter[str] = Counter()
+    for (action, fault), times in found.fired.items():
+        if action in ACTIONS:
+            of_calls[f"a call: {fault}"] += times
+        else:
+            others[f"{action}: {fault}"] += times
+    rows: list[list[Cell]] = [[what, times] for what, times in (*sorted(of_calls.items()), *sorted(others.items()))]
+    return Table(f"Faults, beside {len(set(DEEDS))} kinds of what people do", ("fault", "times"), rows)
+
+
+def _variants(caught: Mapping[str, Findings]) -> Table:
+    rows: list[list[Cell]] = []
+    for name, findings in caught.items():
+        rule = findings.broken[0][1].split(":")[0][:60] if findings.broken else "NOT FOUND"
+        rows.append([VARIANTS[name].what, findings.histories, rule])
+    return Table("Cairn broken on purpose", ("variant", "found within histories", "first rule that it broke"), rows)

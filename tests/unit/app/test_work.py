@@ -1,0 +1,177 @@
+"""One term of work: it begins with everything that is known, and leaves nothing behind that would go on."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Mapping
+from typing import Any
+
+import pytest
+
+from cairn import names
+from cairn.adapters.clock import system_clock
+from cairn.app.checkpoints.sweeper import Sweeper
+from cairn.app.telling import Telling
+from cairn.app.views import Views
+from cairn.app.work import Work
+from cairn.config import Settings
+from cairn.core.actions import KeepLogTail, Note, Plan
+from cairn.core.manifests import Identity
+from cairn.core.observed import KubePod
+from unit.app.checkpoints.bench import FakeRows
+from unit.app.fake_cluster import FakeCluster
+from unit.app.test_operator import until
+
+Body = dict[str, Any]
+POD = KubePod("p", "p", "j", "j", container="main")
+IDENTITY = Identity("default", "x", "uid-of-x")
+RESULT = {
+    "kind": "JobResult", "metadata": {"name": "r", "namespace": "default"},
+    "spec": {"executionUid": "uid-of-x", "job": "a", "attempt": 1},
+}  # fmt: skip
+
+
+class Slow(FakeCluster):
+    """Answers to some calls come when they may."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked, self.may_answer = asyncio.Event(), asyncio.Event()
+
+    async def _wait(self) -> None:
+        self.asked.set()
+        await self.may_answer.wait()
+
+    async def post_event(self, event: Mapping[str, Any]) -> None:
+        await self._wait()
+        await super().post_event(event)
+
+    async def stream_log(self, namespace: str, pod: str, container: str, *, tail_lines: int) -> AsyncIterator[bytes]:
+        await self._wait()
+        yield b"its last words\n"
+
+
+class Term:
+    """A term of work on one execution that has a checkpoint; what is decided about it is nothing."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("cairn.app.reconcile.make_plan", lambda execution, *_, **__: Plan(execution.status))
+        self.cluster = Slow()
+        self.views = Views()
+        self.key = self.views.see_execution(self.cluster.add_execution("x", {"jobs": [{"id": "a", "image": "i"}]}))
+        assert self.key is not None
+        meta = {"name": "c", "namespace": "default", "uid": "c", "resourceVersion": "1", "generation": 1,
+                "creationTimestamp": "2026-01-31T08:00:00Z"}  # fmt: skip
+        self.views.checkpoints.see({"metadata": meta, "spec": {"executionRef": {"name": "gone"}}})
+        self.work = Work(self.cluster, self.views, system_clock, Settings(), FakeRows(), Telling())
+
+    @contextlib.asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        task = asyncio.create_task(self.work.run())
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        try:
+            yield
+        finally:
+            task.cancel()
+            await asyncio.wait({task})
+
+    def keep_a_log_tail(self) -> asyncio.Task[None]:
+        """Begin to; nothing waits for it."""
+        reconciler = self.work._reconciler
+        action = KeepLogTail(RESULT, POD)
+        assert self.key is not None
+        reconciler._start(self.key, action, "r", reconciler._keep_log_tail(action), look=False)
+        [task] = reconciler._background
+        return task
+
+
+@pytest.fixture
+def term(monkeypatch: pytest.MonkeyPatch) -> Term:
+    return Term(monkeypatch)
+
+
+async def test_it_begins_with_everything_that_is_known(term: Term) -> None:
+    term.work.add_everything()
+    assert {queue.name: queue.depth() for queue in term.work.queues} == {"executions": 1, "checkpoints": 1, "rows": 0}
+
+
+async def test_once_it_has_ended_nothing_is_begun(term: Term) -> None:
+    async with term.running():
+        pass
+    term.work.add_everything()
+    assert term.key is not None
+    for queue in term.work.queues:
+        queue.add_after(term.key, 0)
+    await asyncio.sleep(0.01)
+    assert [(queue.depth(), queue.busy()) for queue in term.work.queues] == [(0, 0)] * 3
+
+
+async def test_what_runs_beside_it_ends_with_it(term: Term) -> None:
+    async with term.running():
+        task = term.keep_a_log_tail()
+        await term.cluster.asked.wait()
+    assert task.done()
+    assert ("JobResult", "r") not in term.cluster.objects
+
+
+# --- A stop that was asked for ---------------------------------------------------------------------------------------
+
+
+async def test_a_stop_waits_for_events(term: Term) -> None:
+    async with term.running():
+        term.work._events.write(IDENTITY, [Note("Launched", "a")])
+        await term.cluster.asked.wait()
+        draining = asyncio.create_task(term.work.drain(5))
+        await asyncio.sleep(0.01)
+        assert not draining.done()
+        term.cluster.may_answer.set()
+        await draining
+        assert len(term.cluster.events) == 1
+
+
+async def test_a_stop_waits_for_log_tails(term: Term) -> None:
+    async with term.running():
+        term.keep_a_log_tail()
+        await term.cluster.asked.wait()
+        draining = asyncio.create_task(term.work.drain(5))
+        await asyncio.sleep(0.01)
+        assert not draining.done()
+        term.cluster.may_answer.set()
+        await draining
+    assert term.cluster.objects["JobResult", "r"]["status"] == {"logTail": "its last words\n"}
+
+
+async def test_a_stop_does_not_wait_for_what_is_only_looked_up(term: Term) -> None:
+    async with term.running():
+        reconciler, action = term.work._reconciler, KeepLogTail(RESULT, POD)
+        assert term.key is not None
+        reconciler._start(term.key, action, "r", term.cluster._wait())
+        await term.cluster.asked.wait()
+        await asyncio.wait_for(term.work.drain(60), 5)
+
+
+async def test_a_stop_waits_no_longer_than_it_may(term: Term, caplog: pytest.LogCaptureFixture) -> None:
+    async with term.running():
+        term.keep_a_log_tail()
+        await term.cluster.asked.wait()
+        await asyncio.wait_for(term.work.drain(0.01), 5)
+    assert "not all that was under way has ended within 0.01 s" in caplog.text
+
+
+async def test_after_a_stop_nothing_begins_by_the_clock(term: Term, monkeypatch: pytest.MonkeyPatch) -> None:
+    sweeps = []
+
+    async def sweep(self: Sweeper) -> None:
+        sweeps.append(names.CHECKPOINTS)
+
+    monkeypatch.setattr(Sweeper, "sweep", sweep)
+    async with term.running():
+        await until(lambda: sweeps)
+        await term.work.drain(5)
+        assert term.work._sweeper is not None
+        term.work._sweeper.soon()
+        await asyncio.sleep(0.01)
+        assert len(sweeps) == 1
+        assert all(task.done() for task in term.work._by_the_clock)
