@@ -58,8 +58,8 @@ def part(measured: Measured, found: Found | None = None) -> Part:
     doubled = sum(each.startswith("doubled") for each in findings)
     return Part(
         name="outages", title="Outages", command=f"make outages TIMES={measured.times}", text=_TEXT,
-        tables=(percentiles("Recovery", samples), *([_memory(found)] if found else [])), bugs=_BUGS, not_covered=_NOT_COVERED,
-        losses=len(findings) - doubled, duplicates=doubled,
+        tables=(percentiles("Recovery", samples), *([_memory(found)] if found else [])), bugs=_BUGS,
+        not_covered=_NOT_COVERED, losses=len(findings) - doubled, duplicates=doubled,
     )  # fmt: skip
 
 
