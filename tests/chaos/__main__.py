@@ -23,6 +23,8 @@ def _chaos(arguments: argparse.Namespace) -> int:
 def _outages(arguments: argparse.Namespace) -> int:
     began = time.monotonic()
     measured = outages.run(arguments.times)
+    if arguments.save:  # already now: what follows takes long
+        reliability.save(outage_report.part(measured), seconds=time.monotonic() - began)
     found = memory.run()
     made = outage_report.part(measured, found)
     for table in made.tables:

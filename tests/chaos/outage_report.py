@@ -51,15 +51,15 @@ execution runs, and started with more: it goes on, and each attempt has run once
 the least that was enough."""
 
 
-def part(measured: Measured, found: Found) -> Part:
+def part(measured: Measured, found: Found | None = None) -> Part:
     """For the docs."""
     samples = measured.recoveries | {"node lost, from its deletion on": measured.node_lost}
-    findings = [*measured.findings, *found.findings]
+    findings = [*measured.findings, *(found.findings if found else [])]
     doubled = sum(each.startswith("doubled") for each in findings)
     return Part(
         name="outages", title="Outages", command=f"make outages TIMES={measured.times}", text=_TEXT,
-        tables=(percentiles("Recovery", samples), _memory(found)), bugs=_BUGS, not_covered=_NOT_COVERED,
-        losses=len(findings) - doubled, duplicates=doubled,
+        tables=(percentiles("Recovery", samples), *([_memory(found)] if found else [])), bugs=_BUGS,
+        not_covered=_NOT_COVERED, losses=len(findings) - doubled, duplicates=doubled,
     )  # fmt: skip
 
 
