@@ -25,8 +25,8 @@ def _has_ended(execution: Body) -> bool:
     restore = status.get("restore", {}).get("phase", "")
     if restore in ("Preparing", "Stopping"):
         return False
-    refused = restore in ("Refused", "Planned") and "startedAt" not in status
-    return status.get("phase") in _PHASES or refused
+    refused = restore in ("Refused", "Planned") or status.get("reason") == "NotAccepted"
+    return status.get("phase") in _PHASES or (refused and "startedAt" not in status)
 
 
 def check_end(server: ApiServer, judge: Judge, rows: MemoryStore | None) -> None:

@@ -8,14 +8,19 @@ from __future__ import annotations
 
 import hashlib
 import logging
+from datetime import datetime, timedelta
 
 from cairn import names
 from cairn.core.checkpoint import graves
 from cairn.core.checkpoint.state import Grave
-from cairn.errors import AlreadyExists, Gone, Refused, Rejected
+from cairn.errors import AlreadyExists, Gone, Refused, Rejected, Unavailable
 from cairn.ports import Body, Clock, Cluster, Rows
 
 logger = logging.getLogger(__name__)
+
+
+_TOO_MANY = 429  # requests at this moment: the next try may do
+_MAY_STILL_BE_DONE = timedelta(minutes=5)
 
 
 class Farewells:
@@ -26,25 +31,36 @@ class Farewells:
         self._home = home
         self._clock = clock
         self.any = True  # whether there may be remembered ones; at the start nobody knows
+        self._unsure_until: datetime | None = None  # a create whose answer is missing may still be done
 
     async def remember(self, grave: Grave) -> None:
-        """Keep a delete until the database is there. Raises Unavailable; what is refused for good is only logged."""
+        """Keep a delete until the database is there; what is refused for good is only logged.
+
+        Raises Unavailable, and Refused where there were too many requests.
+        """
         name = "cairn-delete-" + hashlib.sha256(f"{grave.namespace_uid} {grave.id}".encode()).hexdigest()[:16]
         try:
             await self._cluster.create(graves.remembered(grave, self._home, name))
         except AlreadyExists:
             pass
+        except Unavailable:
+            self._unsure_until = self._clock() + _MAY_STILL_BE_DONE
+            raise
         except (Refused, Rejected, Gone) as error:
+            if error.status == _TOO_MANY:
+                raise
             # Better a row too many, which is listed and can be deleted, than an object that can never go.
             logger.error("the delete of checkpoint %s cannot be remembered, its row stays: %s", grave.id, error)
             return
-        self.any = True
+        finally:
+            self.any = True
         logger.warning("the database is away: the delete of checkpoint %s is remembered in %s/%s", grave.id,
                        self._home, name)  # fmt: skip
 
     async def carry_out(self, rows: Rows) -> int:
         """Carry out what was remembered; how many there were. Raises StoreError, and the errors of the API."""
-        self.any = False  # now, not in the end: what is remembered meanwhile may have missed the list
+        # Now, not in the end: what is remembered meanwhile may have missed the list.
+        self.any = self._unsure_until is not None and self._clock() < self._unsure_until
         try:
             found = await self._cluster.list_config_maps(self._home, f"{names.LABEL_REMEMBERED}=true")
             for body in found:

@@ -11,7 +11,7 @@ import pytest
 
 from cairn import names
 from cairn.app.checkpoints import keeper
-from cairn.core.checkpoint import objects
+from cairn.core.checkpoint import graves, objects
 from cairn.core.checkpoint.serializer import deserialize
 from cairn.core.checkpoint.state import Grave
 from cairn.core.checkpoint.trigger import Trigger
@@ -568,6 +568,36 @@ async def test_a_delete_that_is_remembered_while_others_are_carried_out_has_its_
     with pytest.raises(StoreUnavailable):
         await bench.sweeper.sweep()
     assert bench.outbox.farewells.any, "what failed is tried again"
+
+
+async def test_a_delete_that_may_yet_be_remembered_is_looked_for_until_that_is_over() -> None:
+    bench = Bench()
+    farewells = bench.outbox.farewells
+    await bench.sweeper.sweep()
+    assert not farewells.any
+    bench.cluster.fail("create ConfigMap", Unavailable("no answer"))
+    grave = Grave("checkpoint_1", TENANT, bench.uid, "d")
+    with pytest.raises(Unavailable):
+        await farewells.remember(grave)
+    await bench.sweeper.sweep()
+    await bench.cluster.create(graves.remembered(grave, "home", "late"))
+    await bench.sweeper.sweep()
+    assert set(bench.rows.buried) == {"checkpoint_1"} and farewells.any
+    bench.now += timedelta(minutes=6)
+    await bench.sweeper.sweep()
+    assert not farewells.any
+
+
+async def test_a_delete_is_remembered_at_the_next_try_where_there_were_too_many_requests() -> None:
+    bench = Bench()
+    await bench.taken("c")
+    bench.rows.fail("bury", DOWN)
+    bench.cluster.fail("create ConfigMap", Refused("too many requests", status=429))
+    with pytest.raises(Refused):
+        await deleted(bench, "c")
+    assert bench.names() == ["c"]
+    await bench.look()
+    assert (bench.names(), len([1 for kind, _ in bench.cluster.objects if kind == "ConfigMap"])) == ([], 1)
 
 
 async def test_a_delete_that_cannot_be_remembered_leaves_a_row_and_hangs_nothing() -> None:
