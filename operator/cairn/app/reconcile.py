@@ -224,6 +224,8 @@ class Reconciler:
         try:
             for manifest in action.inputs:
                 await self._create_once(manifest)
+            if self._is_created(view.key.uid, action):
+                return "adopted"
             body = await self._cluster.create(action.manifest)
         except AlreadyExists:
             return await self._adopt(view, action)
@@ -242,6 +244,13 @@ class Reconciler:
         self._views.see_job(body)
         self._telling.created(action, self._clock())
         return "created"
+
+    def _is_created(self, uid: str, action: Launch) -> bool:
+        """Whether it is known by now that the Job was created; it may even be gone, and its name free again."""
+        job, attempt = about_attempt(action).values()
+        view = self._views.execution(uid)
+        record = view.execution.status.jobs.get(str(job)) if view else None
+        return record is not None and record.attempt == attempt and bool(record.uid)
 
     def _refusal(self, before: Refusal | None, error: Refused) -> Refusal:
         """The refusal with the next try later each time."""

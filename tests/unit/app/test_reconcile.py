@@ -327,6 +327,26 @@ async def test_inputs_come_before_the_job_and_are_made_once(make: Make) -> None:
     assert len(bench.jobs()) == 2
 
 
+async def test_what_becomes_known_to_be_created_while_inputs_are_made_is_not_created_again(
+    make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:  # fmt: skip
+    """Another replica has created it, and somebody has deleted it since: its name is free, and its time was."""
+    bench = make(params={"n": 1})
+    creating = bench.cluster.create
+
+    async def create(manifest: Body) -> Body:
+        if manifest["kind"] == "ConfigMap":
+            body = bench.cluster.executions[bench.name]
+            body["status"]["jobs"][0] |= {"uid": "uid-of-a-job", "reason": "Waiting"}
+            body["metadata"]["resourceVersion"] = "900"
+            bench.views.see_execution(body)
+        return await creating(manifest)
+
+    monkeypatch.setattr(bench.cluster, "create", create)
+    await bench.look()
+    assert (bench.jobs(), len(bench.cluster.called("create Job"))) == ([], 0)
+
+
 # --- Stopping, holding, releasing ------------------------------------------------------------------------------------
 
 
