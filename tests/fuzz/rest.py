@@ -31,6 +31,7 @@ class _NoneFound(list[Any]):
 
     items = ()
     next = None
+    cursor = ""
 
 
 class Nothing:

@@ -33,9 +33,9 @@ by server-side apply and merge patch in turn, before they start, while they are 
 end; their statuses, and those of checkpoints, are rewritten as by wrong hands; results are put in the place of others.
 
 After each mutation either the API server has refused it, named the field, and nothing has changed; or the operator
-answers within a minute, and the answer (`Accepted` with reason and message, the settings of checkpoints, while paused
-the state of every job) equals that of a fresh execution with the same spec. What had ended stays as it was, a healthy
-execution beside it succeeds, the operator is the same process, and what is put right again goes on to its end."""
+answers within a minute, and the answer (`Accepted` with reason and message, the settings of checkpoints, and while
+paused the state of every job) equals that of a fresh execution with the same spec. What had ended stays as it was, a
+healthy execution beside it succeeds, the operator is the same process, and what is put right goes on to its end."""
 BUGS = (
     Bug("an execution whose status somebody had edited so that it cannot be read was ignored for ever, without a word",
         "tests/unit/core/test_status.py::test_what_other_hands_have_broken_is_unreadable_and_says_where"),

@@ -10,7 +10,7 @@ import hashlib
 import logging
 
 from cairn import names
-from cairn.core.checkpoint import objects
+from cairn.core.checkpoint import graves
 from cairn.core.checkpoint.state import Grave
 from cairn.errors import AlreadyExists, Gone, Refused, Rejected
 from cairn.ports import Body, Clock, Cluster, Rows
@@ -31,7 +31,7 @@ class Farewells:
         """Keep a delete until the database is there. Raises Unavailable; what is refused for good is only logged."""
         name = "cairn-delete-" + hashlib.sha256(f"{grave.namespace_uid} {grave.id}".encode()).hexdigest()[:16]
         try:
-            await self._cluster.create(objects.remembered(grave, self._home, name))
+            await self._cluster.create(graves.remembered(grave, self._home, name))
         except AlreadyExists:
             pass
         except (Refused, Rejected, Gone) as error:
@@ -55,7 +55,7 @@ class Farewells:
         return len(found)
 
     async def _carry_out_one(self, rows: Rows, body: Body) -> None:
-        await rows.bury(objects.remembered_grave(body))
+        await rows.bury(graves.remembered_grave(body))
         meta = body["metadata"]
         try:
             await self._cluster.delete_config_map(self._home, meta["name"], meta["uid"])

@@ -21,7 +21,7 @@ from cairn.app.checkpoints.farewells import Farewells
 from cairn.app.checkpoints.views import CheckpointViews, about_checkpoint
 from cairn.app.logfields import Fields
 from cairn.app.queue import WorkQueue
-from cairn.core.checkpoint import objects
+from cairn.core.checkpoint import graves, objects
 from cairn.core.checkpoint.objects import CheckpointObject
 from cairn.core.checkpoint.state import Stored
 from cairn.errors import Conflict, Gone, IdTaken, NotMigrated, StoreError, StoreUnavailable, Unreadable
@@ -288,7 +288,7 @@ class Outbox:
         self._checkpoints.wrote(objects.after_patch(seen, body))
 
     async def _bury(self, seen: CheckpointObject) -> None:
-        grave = objects.grave_of(seen, await self.tenant(seen.namespace))
+        grave = graves.grave_of(seen, await self.tenant(seen.namespace))
         if self._rows is not None and not self.gate.wait():
             try:
                 await self._rows.bury(grave)

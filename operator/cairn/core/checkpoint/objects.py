@@ -18,7 +18,7 @@ from typing import Any
 from cairn import names
 from cairn.core.checkpoint import payload, serializer
 from cairn.core.checkpoint.settings import CheckpointSettings, DeletionPolicy
-from cairn.core.checkpoint.state import Checkpoint, Grave, Label, Parent, Stored
+from cairn.core.checkpoint.state import Checkpoint, Label, Parent, Stored
 from cairn.core.checkpoint.trigger import Trigger
 from cairn.core.manifests import Identity
 from cairn.core.naming import manual_name
@@ -374,38 +374,6 @@ def guard_patch(seen: CheckpointObject) -> Body:
 def unguard_patch(seen: CheckpointObject) -> Body:
     """Take the finalizer off it, and leave those of others."""
     return _patch(seen, finalizers=[f for f in seen.finalizers if f != names.FINALIZER])
-
-
-# --- Deletes that are remembered -------------------------------------------------------------------------------------
-
-
-def grave_of(seen: CheckpointObject, namespace_uid: str) -> Grave:
-    """What is to be left of it."""
-    return Grave(seen.id, namespace_uid, seen.execution_uid, seen.digest, seen.parent)
-
-
-def remembered(grave: Grave, namespace: str, name: str) -> Body:
-    """The object that remembers a delete."""
-    parent = grave.parent
-    return {
-        "apiVersion": "v1", "kind": "ConfigMap",
-        "metadata": {
-            "name": name, "namespace": namespace,
-            "labels": {names.LABEL_REMEMBERED: "true", names.LABEL_MANAGED_BY: "cairn"},
-        },
-        "data": {
-            "id": grave.id, "namespaceUid": grave.namespace_uid, "executionUid": grave.execution_uid,
-            "digest": grave.digest, "parentId": parent.id if parent else "",
-            "parentDigest": parent.digest if parent else "",
-        },
-    }  # fmt: skip
-
-
-def remembered_grave(body: Mapping[str, Any]) -> Grave:
-    """The delete that an object remembers."""
-    data = body["data"]
-    parent = Parent(data["parentId"], data["parentDigest"]) if data.get("parentId") else None
-    return Grave(data["id"], data["namespaceUid"], data["executionUid"], data["digest"], parent)
 
 
 def _retention(settings: CheckpointSettings) -> Body:
