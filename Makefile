@@ -59,6 +59,16 @@ simulate: setup  ## Play simulated histories, a million unless HISTORIES= says o
 bench: setup  ## Measure, beside scripts that do the same without Cairn
 	$(PY) -m bench
 
+.PHONY: crash-points
+crash-points: setup  ## Kill the operator before and after every write and commit, for docs/reliability.md
+	$(PY) -m cluster build --nodes fake
+	$(PY) -m reliability.crash_points $(if $(MINUTES),--minutes $(MINUTES))
+
+.PHONY: lying-api
+lying-api: setup  ## Run everything before an API server that lies, for docs/reliability.md
+	$(PY) -m cluster build --nodes fake
+	$(PY) -m reliability.lying_api $(if $(MINUTES),--minutes $(MINUTES))
+
 .PHONY: chaos
 chaos: setup  ## Break everything at random under a random load, for MINUTES=30 (and SEED=), and judge what is left
 	$(PY) -m chaos run $(if $(MINUTES),--minutes $(MINUTES)) $(if $(SEED),--seed $(SEED))
@@ -75,16 +85,6 @@ mutations: setup  ## Mutate objects from their schemas, wrong ones too, on a clu
 .PHONY: fuzz
 fuzz: setup  ## Feed parsers what nobody would write, and keep what is worth it (SEED, MINUTES)
 	$(PY) -m fuzz --seed $(or $(SEED),1) --minutes $(or $(MINUTES),10)
-
-.PHONY: crash-points
-crash-points: setup  ## Kill the operator before and after every write and commit, for docs/reliability.md
-	$(PY) -m cluster build --nodes fake
-	$(PY) -m reliability.crash_points
-
-.PHONY: lying-api
-lying-api: setup  ## Run everything before an API server that lies, for docs/reliability.md
-	$(PY) -m cluster build --nodes fake
-	$(PY) -m reliability.lying_api
 
 .PHONY: docs
 docs: setup  ## Generate what is made of code and data: references, pages of the command line, reliability

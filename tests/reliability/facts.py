@@ -21,6 +21,7 @@ from support.kube import Object, Objects
 
 Facts = Counter[str]
 _OF_TIME = "time-based"
+PROGRESS = "progress"
 SETTLED = 30.0  # seconds it may take
 
 
@@ -92,7 +93,7 @@ def facts(ends: Ends) -> Facts:
     for checkpoint in ends.checkpoints:
         status = checkpoint["status"]
         where = "row too" if digests.get(status["checkpointId"]) == status["digest"] else "no such row"
-        found.update(f"checkpoint {cause} {status['phase']}, {where}" for cause in _causes(checkpoint))
+        found.update(f"{cause} {status['phase']}, {where}" for cause in _causes(checkpoint))
     found["grave"] += ends.graves
     return +Counter({fact: 1 if _OF_TIME in fact else times for fact, times in found.items()})
 
@@ -100,6 +101,7 @@ def facts(ends: Ends) -> Facts:
 def _of_execution(body: Object) -> list[str]:
     name, status = _name(body), body["status"]
     found = [f"execution {name} {status['phase']} epoch={status.get('epoch', 0)} {status.get('progress')}"]
+    found.append(f"unsaved {name} {status.get('checkpointing', {}).get('unsaved')}")
     found += [f"answer {name} {a['id']} {a['outcome']}" for a in status.get("requests", ())]
     for record in status["jobs"]:
         told = {k: record.get(k) for k in ("state", "reason", "attempt", "used", "failures", "disruptions", "result")}
@@ -108,7 +110,7 @@ def _of_execution(body: Object) -> list[str]:
 
 
 def _causes(checkpoint: Object) -> list[str]:
-    """Why a checkpoint is there, each reason by itself: how many share one depends on how fast all is.
+    """Why a checkpoint is there. Of those that share one, each counts by itself.
 
     How many the passing of time has led to is left out: a crash takes time too.
     """
@@ -116,7 +118,16 @@ def _causes(checkpoint: Object) -> list[str]:
     trigger, metadata = spec.get("trigger", "manual"), spec.get("metadata", {})
     whose = f"{spec['executionRef']['name']} {trigger}"
     shared = metadata.get("levels") or metadata.get("jobs")
-    return [f"{whose} {one}" for one in shared.split(", ")] if shared else [whose]
+    return [f"{PROGRESS} {whose} {one}" for one in shared.split(", ")] if shared else [f"checkpoint {whose}"]
+
+
+def missing(expected: Facts, found: Facts) -> list[str]:
+    """What is not there although it should be.
+
+    That a level or a job has completed is saved once: if the one before it is only taken now, of the state that came
+    after both, nothing has changed since. So one of those may be missing; that all is saved is a fact of its own.
+    """
+    return sorted(fact for fact in (expected - found).elements() if not fact.startswith(PROGRESS))
 
 
 def twice(ends: Ends) -> list[str]:

@@ -84,7 +84,8 @@ def later(desk: FakeDesk, *statuses: Body, **metadata: Any) -> None:
 
 def checkpoint_body(name: str, phase: str = "Ready", id: str = ID, uid: str = "uid-of-train", **status: Any) -> Body:
     """A Checkpoint object of `train`."""
-    told = {"phase": phase, "checkpointId": id, "executionUid": uid, "createdAt": "2026-01-31T08:00:00Z", **status}
+    told = {"phase": phase, "checkpointId": id, "executionUid": uid, "createdAt": "2026-01-31T08:00:00Z",
+            "digest": "0", **status}  # fmt: skip
     return {"kind": "Checkpoint", "metadata": {"name": name}, "spec": {"executionRef": {"name": "train"}},
             "status": {key: value for key, value in told.items() if value}}  # fmt: skip
 

@@ -74,7 +74,7 @@ def found(name: str, phase: str = objects.READY, at: datetime = NOW, digest: str
     status: dict[str, Any] = {"phase": phase, "executionUid": IDENTITY.uid}
     if phase == objects.READY:
         status |= {"checkpointId": checkpoint_id(at, name), "createdAt": format_time(at),
-                   "stateDigest": digest, "endedJobs": 1}  # fmt: skip
+                   "digest": "0", "stateDigest": digest, "endedJobs": 1}  # fmt: skip
     if phase == objects.FAILED:
         status["conditions"] = [{"type": "Ready", "status": "False", "reason": "ResultLost", "message": "gone"}]
     body = objects.manifest(IDENTITY, name, Trigger.MANUAL, "", {}, guarded=False)

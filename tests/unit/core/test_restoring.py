@@ -546,7 +546,7 @@ def taken(pending: Pending, before: Execution, phase: str = objects.READY) -> Ch
     status: dict[str, Any] = {"phase": phase, "executionUid": IDENTITY.uid}
     if phase == objects.READY:
         status |= {"checkpointId": checkpoint_id(NOW, pending.name), "createdAt": format_time(NOW),
-                   "stateDigest": digest, "endedJobs": 1}  # fmt: skip
+                   "digest": "0", "stateDigest": digest, "endedJobs": 1}  # fmt: skip
     if phase == objects.FAILED:
         status["conditions"] = [{"type": "Ready", "status": "False", "reason": "ResultLost", "message": "gone"}]
     body = objects.manifest(IDENTITY, pending.name, Trigger.MANUAL, pending.label, {}, guarded=False)
