@@ -14,7 +14,7 @@ from cairn.adapters.kube.cluster import KubeCluster
 from cairn.adapters.postgres.pool import OPERATOR, Pool
 from cairn.adapters.postgres.store import PostgresStore
 from cairn.app.checkpoints.inspector import Inspector
-from chaos.recorder import JOB_OF_POD, Recorder
+from chaos.recorder import Recorder
 from chaos.rig import Rig
 from chaos.user import FINISHED, User
 from support.jobs import condition
@@ -101,7 +101,7 @@ def _unsettled_checkpoints(left: Left) -> Iterator[str]:
 def judge(left: Left, user: User, seen: Recorder) -> list[Finding]:
     """All that is wrong."""
     jobs: defaultdict[str, list[Object]] = defaultdict(list)
-    done = _done(left)
+    done = _done(left, seen)
     for found in left.jobs:
         jobs[found["metadata"]["labels"]["cairn.dev/execution-uid"]].append(found)
     names = {found["metadata"]["name"] for found in left.executions}
@@ -117,11 +117,10 @@ def judge(left: Left, user: User, seen: Recorder) -> list[Finding]:
     return findings
 
 
-def _done(left: Left) -> set[str]:
+def _done(left: Left, seen: Recorder) -> set[str]:
     """UIDs of the Kubernetes Jobs whose pod has succeeded: also of one that was suspended at that very moment."""
-    pods = [found for found in left.pods if found["status"]["phase"] == "Succeeded"]
     jobs = [found for found in left.jobs if condition(found, "Complete").get("status") == "True"]
-    return {found["metadata"]["labels"][JOB_OF_POD] for found in pods} | {found["metadata"]["uid"] for found in jobs}
+    return seen.succeeded | {found["metadata"]["uid"] for found in jobs}
 
 
 def _of_phase(found: Object, user: User) -> Iterator[Finding]:

@@ -214,7 +214,7 @@ def _has_everything(operator: OperatorProcess, objects: int) -> bool:
 
 def _find_the_limit(group: Group, operator: OperatorProcess, found: Found) -> None:
     """Less and less, from what it has needed, until the kernel kills it."""
-    limit = found.enough = float(int(found.peak * 1.1))
+    limit = found.enough = float(int(found.peak * 2))
     while limit > found.alone / 2:
         group.limit(limit)
         try:

@@ -26,10 +26,11 @@ class Recorder:
         self.checkpoints: dict[str, Object] = {}
         self.jobs: set[str] = set()  # UIDs of every Kubernetes Job that was ever seen
         self.pods: defaultdict[str, set[str]] = defaultdict(set)  # UIDs of every pod, by its Kubernetes Job's
+        self.succeeded: set[str] = set()  # UIDs of the Kubernetes Jobs whose pod did; a drained node keeps no pod
         self.saved: dict[str, str] = {}  # digests of all checkpoints that were ever Ready, by id
         watches: list[tuple[str, bool, Callable[[str, Object], None]]] = [
             ("dagexecutions", True, self._see_execution), ("checkpoints", True, self._see_checkpoint),
-            ("jobs", False, self._see_job), ("pods", False, self._see_pod),
+            ("jobs", False, self._see_job), ("pods", True, self._see_pod),
         ]  # fmt: skip
         self._threads = [threading.Thread(target=self._watch, args=watch, daemon=True) for watch in watches]
         for thread in self._threads:
@@ -67,6 +68,8 @@ class Recorder:
     def _see_pod(self, event: str, found: Object) -> None:
         if job := found["metadata"].get("labels", {}).get(JOB_OF_POD):
             self.pods[job].add(found["metadata"]["uid"])
+            if found["status"]["phase"] == "Succeeded":
+                self.succeeded.add(job)
 
     # --- What one waits for
 

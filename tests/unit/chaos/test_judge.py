@@ -56,7 +56,8 @@ class World:
         shape = Shape({}, {})
         self.user = SimpleNamespace(created={"run"}, cancelled=set(), redone=set(), shapes={"run": shape})
         pods = defaultdict(set, {"uid-1": {"p1"}, "uid-2": {"p2"}})
-        self.seen = SimpleNamespace(pods=pods, saved={"0": "digest-0", "1": "digest-1", "2": "digest-2"})
+        saved = {"0": "digest-0", "1": "digest-1", "2": "digest-2"}
+        self.seen = SimpleNamespace(pods=pods, succeeded={"uid-2"}, saved=saved)
 
     def found(self) -> list[str]:
         user: Any = self.user

@@ -53,6 +53,7 @@ _NOTE_LIMIT = 4000
 _AGAIN = 2.0  # seconds between tries to reach the database with a state that no object can hold
 _FILLED_WITHIN = 300.0  # seconds that an imported checkpoint may take to be filled
 _ROW_ALONE = (True, names.STORED, "only the database holds the state")
+_JOBS_READ = 0.5  # seconds between looks at a fork whose jobs are being read
 _DRAINING = 1.0  # seconds between looks at a pause; that it has drained leads to a look of its own
 
 
@@ -190,6 +191,9 @@ class Keeper:
             return None
         if awaits_drain(view.execution, seen.name):
             return _DRAINING
+        if view.execution.lacks_jobs and view.execution.status.started_at is not None:
+            self.look_at(view.key.uid)  # a fork's, not read here yet: without them nothing could be restored of it
+            return _JOBS_READ
         found = await self._cut(seen, view)
         if found is None:
             return None

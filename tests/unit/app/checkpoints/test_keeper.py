@@ -11,12 +11,14 @@ import pytest
 
 from cairn import names
 from cairn.app.checkpoints import keeper
+from cairn.app.executions import Borrowed
 from cairn.core.checkpoint import graves, objects
 from cairn.core.checkpoint.serializer import deserialize
 from cairn.core.checkpoint.state import Grave
 from cairn.core.checkpoint.trigger import Trigger
 from cairn.core.checkpointing import pause_checkpoint
 from cairn.core.restore.progress import Mode, Origin, RestoredFrom, restored_to_wire
+from cairn.core.times import format_time
 from cairn.errors import Conflict, Gone, IdTaken, NotMigrated, Refused, Rejected, StoreUnavailable, Unavailable
 from simulation.build import NOW
 from unit.app.checkpoints.bench import LANE, TENANT, Bench
@@ -705,6 +707,27 @@ async def test_an_execution_that_is_only_not_seen_yet_is_not_gone() -> None:
     bench.views.forget_execution(bench.uid)
     await bench.look()
     assert bench.cluster.called("delete_checkpoint") == []
+
+
+# --- Forks -----------------------------------------------------------------------------------------------------------
+
+
+async def test_a_fork_is_not_saved_before_its_jobs_are_read() -> None:
+    bench = Bench()
+    body = bench.cluster.edit("sample", restoreFrom={"checkpointName": "before"}, jobs=[])
+    origin = Origin("checkpoint_1769846400000_abcdefgh", "before", "0" * 64, "default", "other", "uid-of-other")
+    restored = restored_to_wire(RestoredFrom(Mode.FORK, origin, NOW, 0, configs="configs"))
+    body["status"] = {"startedAt": format_time(NOW), "restoredFrom": restored, "phase": "Running"}
+    bench.cluster.executions["sample"] = body
+    bench.views.see_execution(body)
+    await bench.ask("mine")
+    assert await bench.look() is not None
+    assert (bench.body("mine").get("status"), bench.told) == (None, [bench.uid])
+    jobs = [{"id": "a", "image": "busybox"}]
+    bench.views.borrow(bench.uid, Borrowed("configs", {"jobs": jobs}))
+    await bench.look()
+    state = deserialize(objects.stored(bench.body("mine"), "").content)
+    assert [job["id"] for job in state.spec["jobs"]] == ["a"]
 
 
 # --- Clocks ----------------------------------------------------------------------------------------------------------
