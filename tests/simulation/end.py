@@ -56,7 +56,7 @@ def _check_execution(server: ApiServer, judge: Judge, execution: Body) -> None:
     for record in status.get("jobs", ()):
         require(record["state"] in ENDED or "startedAt" not in status, f"{name} has ended, and {record} has not")
         attempt = (uid, record["id"], record.get("attempt", 0))
-        kept = status.get("restoredFrom", {}).get("mode") == "Fork" and not judge.started[attempt]
+        kept = "restoredFrom" in status and name.startswith("fork") and not judge.started[attempt]  # its origin's
         by_hand = record.get("reason") == "CompletedByHand"
         if record["state"] == "Completed" and not kept and not by_hand:
             once = judge.started[attempt] == 1 or attempt in judge.excused

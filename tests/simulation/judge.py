@@ -34,6 +34,7 @@ class Judge:
         self.excused_jobs: set[str] = set()  # that somebody has deleted by hand
         self.held: dict[str, Records] = {}  # what a checkpoint has saved, by the name of its object
         self.specs: dict[str, Body] = {}  # likewise
+        self._ids: dict[str, str] = {}  # likewise; one that was deleted may be made again, with another id
         self.settled: dict[str, Body] = {}  # phases of checkpoints, ever
         self.deleted: set[str] = set()  # ids of checkpoints that somebody has deleted
         self.statuses: dict[str, list[Records]] = {}  # every version that was stored, by execution UID
@@ -119,8 +120,8 @@ class Judge:
         else:
             known = found.object_name in self.settled
             require(known, f"row before object: {found.object_name} was written to the database alone")
-        if found.object_name not in self.held:  # too large for an object
-            self._keep(found.object_name, found.execution_uid, stored.content)
+        if self._ids.get(found.object_name) != found.id:  # too large for an object
+            self._keep(found.object_name, found.id, found.execution_uid, stored.content)
 
     def check_burial(self, grave: Grave) -> None:
         """A row is about to be deleted."""
@@ -233,15 +234,16 @@ class Judge:
         known = before.get("checkpointId", "")
         require(known in ("", status.get("checkpointId")), f"the id of {name} was changed")
         if status["phase"] == "Ready" and "state" in status:
-            self._keep(name, status["executionUid"], objects.stored(held | {"status": status}, "").content)
+            content = objects.stored(held | {"status": status}, "").content
+            self._keep(name, status["checkpointId"], status["executionUid"], content)
 
-    def _keep(self, name: str, uid: str, content: Serialized) -> None:
+    def _keep(self, name: str, id: str, uid: str, content: Serialized) -> None:
         """Invariant 5: what a checkpoint holds is a status that was stored at one moment, whole."""
         state = serializer.deserialize(content)
-        records = {id: record_to_wire(record) for id, record in state.status.jobs.items()}
+        records = {job: record_to_wire(record) for job, record in state.status.jobs.items()}
         ever = [{}, *self.statuses.get(uid, ())]
         require(records in ever, f"invariant 5: {name} holds what was never stored: {records}, but {ever[-1]}")
-        self.held[name], self.specs[name] = records, dict(state.spec)
+        self.held[name], self.specs[name], self._ids[name] = records, dict(state.spec), id
 
     def note_execution(self, body: Body) -> None:
         """An execution was written, by whomever: what its restore and its pause go back to may not go."""
