@@ -144,7 +144,8 @@ def check_critical(spec: Wire, old: Wire, new: Wire, checkpoints: Iterable[Wire]
     running = [r for r in new.get("jobs", ()) if r["state"] == "Running"]
     launched = [r["id"] for r in running if r["attempt"] > before.get(r["id"], 0)]
     settled = {c["metadata"]["name"]: c["status"]["phase"] for c in checkpoints if "status" in c}
-    good = ("Ready",) if given.get("onError") == "Pause" else ("Ready", "Failed")
+    ends = "cancel" in new or "timedOutAt" in new  # then it is not paused any more, and goes on without
+    good = ("Ready",) if given.get("onError") == "Pause" and not ends else ("Ready", "Failed")
     for name in set(launched) & set(given.get("criticalJobIds", ())):
         pending = old.get("checkpointing", {}).get("pending", ())
         mine = [p["name"] for p in pending if p["trigger"] == "before-critical" and name in p["causes"]]
