@@ -130,6 +130,12 @@ def missing(expected: Facts, found: Facts) -> list[str]:
     return sorted(fact for fact in (expected - found).elements() if not fact.startswith(PROGRESS))
 
 
+def surplus(expected: Facts, found: Facts) -> list[str]:
+    """What is there although it should not be; that a level or a job has completed may be saved once, in any case."""
+    more = (found - expected).elements()
+    return sorted(fact for fact in more if not (fact.startswith(PROGRESS) and found[fact] == 1))
+
+
 def twice(ends: Ends) -> list[str]:
     """What may not be there twice, whatever the undisturbed run has come to."""
     jobs = Counter(_attempt(j) for j in ends.jobs)

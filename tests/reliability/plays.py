@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from reliability.facts import Facts, facts, missing, settled, twice
+from reliability.facts import Facts, facts, missing, settled, surplus, twice
 from reliability.scenarios import SCENARIOS
 from reliability.stage import Stage, Theatre, staged
 from support.proxies.api import Meddler
@@ -70,5 +70,5 @@ def judge(played: Played, undisturbed: Played) -> Verdict:
     """Compare how a disturbed run has ended with the undisturbed one."""
     if played.error:
         return Verdict(played, [played.error])
-    more = (played.facts - undisturbed.facts).elements()
+    more = surplus(undisturbed.facts, played.facts)
     return Verdict(played, missing(undisturbed.facts, played.facts), sorted([*more, *played.twice]))
