@@ -6,7 +6,8 @@ from collections import Counter
 
 from reliability.facts import missing, surplus
 
-EXPECTED = Counter({"record work/a": 1, "pod work/a/1 Succeeded": 1, "progress work level-completed 1 Ready, row too": 1})
+LEVEL = "progress work level-completed {} Ready, row too"
+EXPECTED = Counter({"record work/a": 1, "pod work/a/1 Succeeded": 1, LEVEL.format(1): 1})
 
 
 def test_what_is_lost_is_named_but_for_a_level_that_is_saved_with_a_later_one() -> None:
@@ -14,7 +15,7 @@ def test_what_is_lost_is_named_but_for_a_level_that_is_saved_with_a_later_one() 
 
 
 def test_what_is_doubled_is_named_but_for_a_level_that_is_saved_by_itself() -> None:
-    found = EXPECTED + Counter({"progress work level-completed 2 Ready, row too": 1})
+    found = EXPECTED + Counter({LEVEL.format(2): 1})
     assert surplus(EXPECTED, found) == []
-    found = EXPECTED + Counter({"pod work/a/1 Succeeded": 1, "progress work level-completed 1 Ready, row too": 1})
-    assert surplus(EXPECTED, found) == ["pod work/a/1 Succeeded", "progress work level-completed 1 Ready, row too"]
+    found = EXPECTED + Counter({"pod work/a/1 Succeeded": 1, LEVEL.format(1): 1})
+    assert surplus(EXPECTED, found) == ["pod work/a/1 Succeeded", LEVEL.format(1)]
