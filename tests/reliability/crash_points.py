@@ -159,7 +159,8 @@ played again for each time that each point is passed, twice: the operator gets S
 is not passed on, and when it was done and its answer has not arrived. It is started anew, the user goes on as if
 nothing had been, and the ends are compared: phases, records of jobs with attempts and digests of results, Kubernetes
 Jobs, pods, results, inputs, checkpoints with trigger and cause, rows (each its object's, by id and digest), graves. (A
-checkpoint of a level or a job may be missing if the one before it was taken of the same, later state.)
+checkpoint of a level or a job may be missing if the one before it was taken of the same, later state; and one more may
+tell of a level that an operator which has just started does not know to be saved.)
 
 *Lost*: something of the undisturbed end is missing, or the end was not reached. *Doubled*: something is there that is
 not in the undisturbed end. *Not met*: the point was passed fewer times in that run, twice, so nobody was killed.
