@@ -111,9 +111,10 @@ def test_time_passes_and_nothing_new_is_not_saved_twice(solo: Kube, start: Start
 
 def test_a_drained_pause_is_saved_and_says_paused(solo: Kube, start: Start) -> None:
     start(solo)
-    solo.run("work", lasting("a", duration="300ms"), job("b", "a"))
-    until(lambda: solo.jobs("work", "a"), "a is launched")
+    solo.run("work", hanging("a"), job("b", "a"))
+    until(lambda: solo.pods("work", "a"), "a has a pod")
     solo.patch("dagx", "work", {"spec": {"paused": True, "pause": {"reason": "look at it"}}})
+    release(solo, "work", "a")
     solo.wait("work", "Paused")
     [found] = until(lambda: of(ready(solo), "manual"), "the checkpoint of the pause")
     document = payload_of(found).document
