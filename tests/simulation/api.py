@@ -151,10 +151,12 @@ class SimApi:
     ) -> None:
         """See `Api`."""
         kind, name, _ = _parsed(path)
+        uids = [e["metadata"]["uid"] for e in self._server.all(EXECUTION)]
+        heard = {each: self._known(each) for each in uids}  # when it is sent, not when it arrives
 
         def delete() -> None:
             if (held := self._server.find(kind, name)) is not None and held["metadata"]["uid"] == uid:
-                self._judge.check_delete(kind, held, resource_version, self._known)
+                self._judge.check_delete(kind, held, resource_version, heard)
             self._server.delete(kind, name, uid=uid, version=resource_version)
 
         await self._write(f"delete {kind}", delete)

@@ -6,7 +6,7 @@ It knows what is stored, never what an operator believes; its rules are those of
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 
 from cairn import names
 from cairn.core.checkpoint import objects, serializer
@@ -92,14 +92,14 @@ class Judge:
             changed = [f for f in fixed if f in body.get("status", {}) and body["status"][f] != held["status"].get(f)]
             require(not changed, f"invariant 5: {changed} of a checkpoint that was Ready was changed")
 
-    def check_delete(self, kind: str, held: Body, version: str, known: Known) -> None:
-        """An operator that has heard of executions up to those versions is about to delete an object."""
+    def check_delete(self, kind: str, held: Body, version: str, heard: Mapping[str, int]) -> None:
+        """An operator that had heard of executions up to those versions, by UID, is about to delete an object."""
         if kind != CHECKPOINT or version != held["metadata"]["resourceVersion"]:
             return  # another version: it is refused
         name, spec = held["metadata"]["name"], held["spec"]
         require(not spec.get("pinned"), f"{name} is pinned and was removed")
         user, since = self._needed.get(name, ("", 0))
-        require(not user or known(user) < since, f"{name} was removed, and {user} needs it")
+        require(not user or heard.get(user, 0) < since, f"{name} was removed, and {user} needs it")
         mine = [c for c in self._server.all(CHECKPOINT) if c.get("status", {}).get("phase") == "Ready"
                 and c["status"].get("executionUid") == held.get("status", {}).get("executionUid")]  # fmt: skip
         newest = max(mine, key=lambda c: (c["status"]["createdAt"], c["status"]["checkpointId"]), default=None)
