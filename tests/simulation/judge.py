@@ -6,7 +6,7 @@ It knows what is stored, never what an operator believes; its rules are those of
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from cairn import names
 from cairn.core.checkpoint import objects, serializer
@@ -41,6 +41,7 @@ class Judge:
         self._recorded: dict[str, int] = {}  # by name of a Kubernetes Job: since which version its UID is
         self.quota = 0  # how many of the next Kubernetes Jobs are refused
         self._borrowed: dict[str, list[Body]] = {}  # the jobs of forks that name none
+        self._paused: dict[str, int] = {}  # executions that are, since which version
         self._needed: dict[str, tuple[str, int]] = {}  # checkpoints that an execution refers to, since which version
 
     def refuses(self) -> bool:
@@ -102,6 +103,7 @@ class Judge:
         require(not user or heard.get(user, 0) < since, f"{name} was removed, and {user} needs it")
         mine = [c for c in self._server.all(CHECKPOINT) if c.get("status", {}).get("phase") == "Ready"
                 and c["status"].get("executionUid") == held.get("status", {}).get("executionUid")]  # fmt: skip
+        self._check_pause(held, [c for c in mine if "deletionTimestamp" not in c["metadata"]], heard)
         newest = max(mine, key=lambda c: (c["status"]["createdAt"], c["status"]["checkpointId"]), default=None)
         alive = self._execution(held.get("status", {}).get("executionUid", "")) is not None
         is_newest = newest is not None and newest["metadata"]["name"] == name
@@ -248,29 +250,29 @@ class Judge:
     def note_execution(self, body: Body) -> None:
         """An execution was written, by whomever: what its restore and its pause go back to may not go."""
         uid, version, status = body["metadata"]["uid"], int(body["metadata"]["resourceVersion"]), body.get("status", {})
-        needed = self._needed_by(body, status) if "deletionTimestamp" not in body["metadata"] else set()
+        paused = body["spec"].get("paused") and status.get("pause", {}).get("phase") == "Paused"
+        self._paused = {**self._paused, uid: self._paused.get(uid, version)} if paused else _without(self._paused, uid)
+        needed = _needed_by_restore(status) if "deletionTimestamp" not in body["metadata"] else set()
         before = {name for name, (user, _) in self._needed.items() if user == uid}
         for name in before - needed:
             del self._needed[name]
         for name in needed - self._needed.keys():
             self._needed[name] = (uid, version)
 
-    def _needed_by(self, body: Body, status: Body) -> set[str]:
-        restore, pause = status.get("restore", {}), status.get("pause", {})
-        needed = set()
-        if restore.get("phase") in restores.UNDER_WAY:
-            needed = {restore.get("from", {}).get("checkpointName", ""), restore.get("undo", "")} - {""}
-        if pause.get("phase") == "Paused" and body["spec"].get("paused"):
-            mine = (c for c in self._server.all(CHECKPOINT) if c.get("status", {}).get("phase") == "Ready"
-                    and c["status"]["executionUid"] == body["metadata"]["uid"]
-                    and c["status"]["createdAt"] >= pause["since"])  # fmt: skip
-            first = min(mine, key=lambda c: str(c["status"]["checkpointId"]), default=None)
-            needed |= {first["metadata"]["name"]} if first else set()
-        return needed
+    def _check_pause(self, held: Body, mine: Sequence[Body], heard: Mapping[str, int]) -> None:
+        """Of a pause, one checkpoint stays that was taken since it began."""
+        uid = held.get("status", {}).get("executionUid", "")
+        execution = self._execution(uid)
+        if execution is None or uid not in self._paused or heard.get(uid, 0) < self._paused[uid]:
+            return
+        since = execution["status"]["pause"]["since"]
+        taken = [c["metadata"]["name"] for c in mine if c["status"]["createdAt"] >= since]
+        require(taken != [held["metadata"]["name"]], f"{taken} was removed, and a pause needs it")
 
     def note_gone(self, uid: str) -> None:
         """An execution is gone, and needs nothing any more."""
         self._needed = {name: found for name, found in self._needed.items() if found[0] != uid}
+        self._paused = _without(self._paused, uid)
 
     def recorded_jobs(self) -> list[Body]:
         """The Kubernetes Jobs whose UID a stored status holds."""
@@ -305,3 +307,15 @@ def _uid_of(body: Body) -> str:
 def _is_of(result: Body, attempt: Attempt) -> bool:
     spec = result["spec"]
     return (spec.get("executionUid"), spec.get("job"), spec.get("attempt")) == attempt
+
+
+def _needed_by_restore(status: Body) -> set[str]:
+    """What a restore that is under way goes back to, and what it saves before."""
+    restore = status.get("restore", {})
+    if restore.get("phase") not in restores.UNDER_WAY:
+        return set()
+    return {restore.get("from", {}).get("checkpointName", ""), restore.get("undo", "")} - {""}
+
+
+def _without(versions: dict[str, int], uid: str) -> dict[str, int]:
+    return {key: version for key, version in versions.items() if key != uid}

@@ -60,12 +60,17 @@ class Lifetimes:
         found = list(found)
         by_name = {seen.name: seen for seen in found}
         for retired in self._plan(view, found):
-            if await self._delete(by_name[retired.name]):
+            if self._is_due(view.key.uid, retired, found) and await self._delete(by_name[retired.name]):
                 note = Note("CheckpointRetired", f"checkpoint {retired.name} is removed: {retired.reason}")
                 self._events.write(view.execution.identity, [note])
         most = view.execution.spec.checkpoint.max_age_seconds if view.execution.spec else 0
         ages = [(self._clock() - (seen.taken_at or seen.created_at)).total_seconds() for seen in found]
         return [max(most - age, 1.0) for age in ages if age < most]
+
+    def _is_due(self, uid: str, retired: retention.Retired, found: Iterable[CheckpointObject]) -> bool:
+        """Whether it still is, by what has been heard since: a restore may have come to need it."""
+        view = self._views.execution(uid)
+        return view is not None and any(each.name == retired.name for each in self._plan(view, found))
 
     def _plan(self, view: ExecutionView, found: Iterable[CheckpointObject]) -> tuple[retention.Retired, ...]:
         restores = self._views.restored_from(view.key.namespace)

@@ -620,6 +620,23 @@ async def test_one_that_was_never_taken_goes_without_a_word() -> None:
     assert (bench.names(), bench.rows.calls) == ([], [])
 
 
+async def test_what_a_restore_comes_to_need_while_others_are_retired_stays(monkeypatch: pytest.MonkeyPatch) -> None:
+    bench = Bench()
+    await bench.taken("c1", "c2", "c3")
+    deleting = bench.cluster.delete_checkpoint
+
+    async def delete(*given: Any) -> None:
+        asked = {"checkpointName": "c2", "requestId": "r"}
+        bench.views.see_execution(bench.cluster.edit("sample", restoreFrom=asked))
+        await deleting(*given)
+
+    monkeypatch.setattr(bench.cluster, "delete_checkpoint", delete)
+    bench.views.see_execution(bench.cluster.edit("sample", checkpoint={"retentionCount": 1}))
+    await bench.look()
+    bench.hear()
+    assert bench.cluster.called("delete_checkpoint") == ["c1"]
+
+
 async def test_a_delete_is_told_once_whoever_made_it() -> None:
     bench = Bench(checkpoint={"retentionCount": 1})
     await bench.taken("c1", "c2")
