@@ -74,7 +74,8 @@ def under_way(ends: Ends) -> list[str]:
     found += [f"{_name(p)} runs" for p in ends.pods if p["status"]["phase"] not in ("Succeeded", "Failed")]
     if {r["id"] for r in ends.rows} != {c.get("status", {}).get("checkpointId") for c in ends.checkpoints}:
         found.append("rows and objects are not the same")
-    known = {_uid(e) for e in ends.executions}
+    known, jobs = {_uid(e) for e in ends.executions}, {_uid(j) for j in ends.jobs}
+    found += [f"{_name(p)} has no owner" for p in ends.pods if _owner(p) not in jobs]
     found += [f"{_name(o)} has no owner" for o in (*ends.jobs, *ends.results, *_ours(ends.config_maps))
               if _owner(o) not in known]  # fmt: skip
     return found
