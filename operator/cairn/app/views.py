@@ -136,6 +136,7 @@ class Views:
         self._seen.pop(uid, None)
         self._borrowed.pop(uid, None)
         self._forks.pop(uid, None)
+        self.checkpoints.departed(uid, ())
         restored = view.execution.status.restored_from if view else None
         if restored is not None:
             self._forks.get(restored.origin.execution_uid, {}).pop(uid, None)
@@ -282,6 +283,7 @@ class Views:
             outputs=self.outputs.pick(wanted),
             lost=frozenset(seen.lost),
             checkpoints=self.checkpoints.of_execution(view.key.namespace, view.key.name, uid),
+            departed=self.checkpoints.departed(uid, {p.name for p in view.execution.status.checkpointing.pending}),
             restore=seen.restore,
             forks=tuple(self._forks.get(uid, {}).values()),
         )

@@ -102,8 +102,14 @@ def keep_book(draft: Draft) -> None:
 
 
 def _is_settled(draft: Draft, pending: Pending) -> bool:
-    found = draft.observed.checkpoints.get(pending.name)
+    found = _found(draft, pending)
     return found is not None and found.is_settled
+
+
+def _found(draft: Draft, pending: Pending) -> CheckpointObject | None:
+    """Its object; or as it was when somebody deleted it, so that what nothing waits for is not made again."""
+    found = draft.observed.checkpoints.get(pending.name)
+    return draft.observed.departed.get(pending.name) if found is None and pending.trigger in _COALESCE else found
 
 
 def _settled(draft: Draft, book: Book) -> Book:
@@ -113,7 +119,7 @@ def _settled(draft: Draft, book: Book) -> Book:
     if newest is not None and (book.last is None or newest.id > book.last.id):
         book = replace(book, last=_last(newest), failed=_still(book.failed, newest))
     for pending in book.pending:
-        found = draft.observed.checkpoints.get(pending.name)
+        found = _found(draft, pending)
         if found is None or not found.is_settled or _still_guards(draft, pending, found):
             continue
         if found.is_failed:

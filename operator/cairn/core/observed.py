@@ -159,6 +159,7 @@ class Observed:
     outputs: Mapping[str, Outputs] = field(default_factory=dict)  # by digest
     lost: frozenset[str] = frozenset()  # digests of results, and names of objects with jobs, that are gone or damaged
     checkpoints: Mapping[str, CheckpointObject] = field(default_factory=dict)  # of this execution, by name
+    departed: Mapping[str, CheckpointObject] = field(default_factory=dict)  # decided, settled, and deleted since
     restore: Found | NotFound | None = None  # the checkpoint that a restore asks for, once it was looked for
     forks: tuple[Fork, ...] = ()  # executions that were forked from this one
 

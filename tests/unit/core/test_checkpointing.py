@@ -120,6 +120,22 @@ def test_what_is_decided_is_asked_for_until_it_is_there_and_decided_once() -> No
     assert done.urgency is Urgency.SOON, "nothing depends on it"
 
 
+def test_what_was_ready_and_is_deleted_before_that_was_written_down_is_not_made_again() -> None:
+    before = execution(given(LEVELS), running("a"))
+    made = planned(before, kube_job("a"), succeeded("a"))
+    gone = found(the_one(made).name)
+    done = planned(applied(before, made), kube_job("a"), succeeded("a"), departed={gone.name: gone})
+    assert (taken(done), done.status.checkpointing.pending) == ([], ())
+
+
+def test_what_a_critical_job_waits_for_is_made_again_if_it_is_deleted() -> None:
+    settings = CheckpointSettings(triggers=frozenset({Trigger.BEFORE_CRITICAL}), critical_job_ids=frozenset({"a"}))
+    before = execution(spec(job("a"), checkpoint=settings), JobRecord("a"))
+    made = planned(before)
+    gone = found(the_one(made).name)
+    assert taken(planned(applied(before, made), departed={gone.name: gone})) == [the_one(made)]
+
+
 def test_jobs_that_end_together_share_one_that_names_all() -> None:
     two = (job("a"), job("c"))
     made = planned(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -44,6 +44,7 @@ class CheckpointViews:
     def __init__(self) -> None:
         self._by_uid: dict[str, CheckpointObject] = {}
         self._lanes: dict[Lane, set[str]] = {}
+        self._departed: dict[str, dict[str, CheckpointObject]] = {}  # by execution UID and name, as they were last
         self.gone: Callable[[CheckpointObject], None] = lambda seen: None  # told of each, whoever found that it is gone
 
     def see(self, body: Mapping[str, Any]) -> CheckpointObject | None:
@@ -71,7 +72,16 @@ class CheckpointViews:
             self._lanes[lane].discard(uid)
             if not self._lanes[lane]:
                 del self._lanes[lane]
+            if seen.is_settled:
+                self._departed.setdefault(seen.execution_uid, {})[seen.name] = seen
             self.gone(seen)
+
+    def departed(self, execution_uid: str, names: Collection[str]) -> dict[str, CheckpointObject]:
+        """Of those names, what was settled when it went. All others of that execution are remembered no longer."""
+        known = self._departed.pop(execution_uid, {})
+        if kept := {name: seen for name, seen in known.items() if name in names}:
+            self._departed[execution_uid] = kept
+        return kept
 
     def missing(self, roll: Roll, namespace: str = "") -> list[CheckpointObject]:
         """Those of a namespace, or of all, that are gone by a roll of them."""

@@ -481,6 +481,17 @@ async def test_a_large_state_without_a_row_fails_with_its_execution_and_keeps_it
     assert bench.body("c")["status"]["checkpointId"] == id, "a row that comes late goes with the object"
 
 
+async def test_what_was_settled_when_it_went_is_known_as_long_as_it_is_asked_for() -> None:
+    bench = Bench()
+    await bench.taken("c1", "c2")
+    views = bench.views.checkpoints
+    for seen in views:
+        views.forget(seen.uid)
+    assert set(views.departed(bench.uid, {"c1", "c3"})) == {"c1"}
+    assert set(views.departed(bench.uid, {"c1", "c2"})) == {"c1"}, "the rest is forgotten"
+    assert (views.departed(bench.uid, ()), views.departed(bench.uid, {"c1"})) == ({}, {})
+
+
 async def test_an_answer_that_comes_after_the_end_brings_nothing_back() -> None:
     bench = Bench()
     await bench.taken("c")
