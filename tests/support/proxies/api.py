@@ -64,10 +64,6 @@ class Meddler:
         """After the API server has answered, and done what it was asked; not for watches."""
         return answer
 
-    def url(self, call: Call, url: str) -> str:
-        """Where a request is passed on to: path and query."""
-        return url
-
     def events(self, call: Call, lines: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
         """What a watch brings, line by line."""
         return lines
@@ -148,7 +144,7 @@ class ApiProxy:
             return web.Response(status=502)  # which nobody gets
 
     def _passed_on(self, call: Call, request: web.BaseRequest) -> Any:
-        url = self._upstream.server + self.meddler.url(call, request.raw_path)
+        url = self._upstream.server + request.raw_path
         headers = {**call.headers, "Accept-Encoding": "identity"}
         return self._upstream.session.request(call.method, url, headers=headers, data=call.body or None)
 

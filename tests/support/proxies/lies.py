@@ -171,26 +171,6 @@ class LostAnswers(Meddler):
         return lose
 
 
-class Pages(Meddler):
-    """Lists come one object a page, and of each list the second page is refused once: its token has expired (410)."""
-
-    def __init__(self) -> None:
-        self._refused: set[str] = set()
-        self.told = 0
-
-    def url(self, call: Call, url: str) -> str:
-        if "limit" not in call.query:
-            return url
-        return url.replace(f"limit={call.query['limit']}", "limit=1")
-
-    async def asked(self, call: Call) -> Answer | None:
-        if "continue" not in call.query or call.path in self._refused:
-            return None
-        self._refused.add(call.path)
-        self.told += 1
-        return Answer.refusal(410, "Expired")
-
-
 class Held(Meddler):
     """Every list of a namespace waits until it is let go."""
 
