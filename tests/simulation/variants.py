@@ -88,13 +88,6 @@ def _stopping_deletes() -> Patches:
     return [_instead(Reconciler, "_patch_job", patch_job)]
 
 
-def _stray_unasked() -> Patches:
-    async def stop(self: Reconciler, view: ExecutionView, action: StopJob) -> bool:
-        return await self._patch_job(view, action)
-
-    return [_instead(Reconciler, "_stop_stray", stop)]
-
-
 def _missing_job_made_again() -> Patches:
     def forgetful(self: Views, uid: str, name: str, now: Any, *, pods: bool) -> None:
         """A Job that is gone was never there, then: its intent is as open as it was."""
@@ -233,7 +226,6 @@ VARIANTS = {
     "any-owner": Variant("a Kubernetes Job of the right name is adopted, whoever it belongs to", _any_owner),
     "stopping-deletes": Variant("a stopped attempt's Job is deleted, its name is free", _stopping_deletes),
     "missing-job-made-again": Variant("a recorded Job that is missing is created again", _missing_job_made_again),
-    "stray-unasked": Variant("a Job without a record is stopped on a view that may be old", _stray_unasked),
     "intent-forgotten": Variant("an open intent is forgotten under a pause", _intent_forgotten_under_a_pause),
     "deleted-is-ended": Variant("an attempt ends on its pod's deletionTimestamp", _deleted_is_ended),
     "older-wins": Variant("an older version replaces a newer one in a view", _older_wins),
