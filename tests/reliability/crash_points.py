@@ -168,11 +168,11 @@ not in the undisturbed end. *Not met*: the point was passed fewer times in that 
 """
 
 
-def part_of(deaths: Sequence[Death]) -> Part:
+def part_of(deaths: Sequence[Death], command: str) -> Part:
     """The result, for the page."""
     *_, lost, doubled = told(deaths)
     return Part(
-        name="crash-points", title="Crash points on real parts", command="make crash-points", text=TEXT,
+        name="crash-points", title="Crash points on real parts", command=command, text=TEXT,
         tables=(by_scenario(deaths), by_point(deaths)), bugs=BUGS, not_covered=NOT_COVERED, losses=lost,
         duplicates=doubled,
     )  # fmt: skip
@@ -196,7 +196,8 @@ async def _main(options: argparse.Namespace) -> int:
             deaths = await try_all(theatre, given, options.at_once, options.minutes)
     print(text_of(by_point(deaths)), text_of(by_scenario(deaths)), sep="\n\n")
     if not options.scenarios:
-        save(part_of(deaths), seconds=time.monotonic() - began)
+        command = f"make crash-points MINUTES={options.minutes:g}"
+        save(part_of(deaths, command), seconds=time.monotonic() - began)
     return 1 if any(d.lost or d.doubled for d in deaths) else 0
 
 

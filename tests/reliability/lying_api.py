@@ -178,13 +178,13 @@ def by_lie(heard: Sequence[Heard]) -> Table:
     return Table("By lie", ("what", "runs", "lies", "as before an honest one", "lost", "doubled", "restarts"), rows)
 
 
-def part_of(heard: Sequence[Heard], silences: Mapping[str, Sequence[float]]) -> Part:
+def part_of(heard: Sequence[Heard], silences: Mapping[str, Sequence[float]], command: str) -> Part:
     """The result, for the page."""
     slower = {lie: [max(h.slower, 0.0) for h in heard if h.lie == lie and h.told and not h.played.error]
               for lie in LIES}  # fmt: skip
     tables = (by_lie(heard), percentiles("Slower", slower), percentiles("A silent watch, until noticed", silences))
     return Part(
-        name="lying-api", title="Stale and lying API", command="make lying-api", text=TEXT, tables=tables, bugs=BUGS,
+        name="lying-api", title="Stale and lying API", command=command, text=TEXT, tables=tables, bugs=BUGS,
         not_covered=NOT_COVERED, losses=sum(bool(h.verdict.lost) for h in heard if h.told),
         duplicates=sum(bool(h.verdict.doubled) for h in heard if h.told),
     )  # fmt: skip
@@ -225,7 +225,8 @@ async def _main(options: argparse.Namespace) -> int:
             }
             pairs = sorted(itertools.product(LIES, before), key=_mixed)
             heard = await asyncio.gather(*(one(lie, played) for lie, played in pairs))
-    part = part_of([h for h in heard if h is not None], silences)
+    command = f"make lying-api MINUTES={options.minutes:g}"
+    part = part_of([h for h in heard if h is not None], silences, command)
     print(*map(text_of, part.tables), sep="\n\n")
     save(part, seconds=time.monotonic() - began)
     return 1 if part.losses or part.duplicates else 0

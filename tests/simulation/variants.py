@@ -12,7 +12,7 @@ from cairn.app import reconcile, views
 from cairn.app.checkpoints import lifetimes
 from cairn.app.checkpoints.keeper import Keeper
 from cairn.app.checkpoints.outbox import Outbox
-from cairn.app.executions import ExecutionView, Key
+from cairn.app.executions import ExecutionView
 from cairn.app.reconcile import Reconciler
 from cairn.app.views import Views
 from cairn.core import pausing
@@ -141,18 +141,6 @@ def _deleted_is_ended() -> Patches:
     return [_instead(views, "kube_pod", hasty)]
 
 
-def _older_wins() -> Patches:
-    kept = Views.see_execution
-
-    def see(self: Views, body: Any) -> Key | None:
-        old = self._executions.pop(body["metadata"]["uid"], None)
-        if old is not None:
-            self._executions[old.key.uid] = replace(old, resource_version="0")
-        return kept(self, body)
-
-    return [_instead(Views, "see_execution", see)]
-
-
 def _unfenced() -> Patches:
     kept = Reconciler._store
 
@@ -228,7 +216,6 @@ VARIANTS = {
     "missing-job-made-again": Variant("a recorded Job that is missing is created again", _missing_job_made_again),
     "intent-forgotten": Variant("an open intent is forgotten under a pause", _intent_forgotten_under_a_pause),
     "deleted-is-ended": Variant("an attempt ends on its pod's deletionTimestamp", _deleted_is_ended),
-    "older-wins": Variant("an older version replaces a newer one in a view", _older_wins),
     "unfenced": Variant("a status is written on whatever version there is", _unfenced),
     "stale-until": Variant("an `until` from before the pause ends it", _stale_until),
     "row-first": Variant("the row is written before the object", _row_first),
