@@ -15,11 +15,14 @@ from typing import Any
 AGAIN = 0.5  # seconds after which what still runs is cancelled once more
 
 
-async def together(*work: Coroutine[Any, Any, None]) -> None:
-    """Run all of it until it has ended, some of it raises, or this is cancelled: then nothing of it runs any more."""
+async def together(*work: Coroutine[Any, Any, None], until: str = asyncio.FIRST_EXCEPTION) -> None:
+    """Run all of it until it has ended, some of it raises, or this is cancelled: then nothing of it runs any more.
+
+    `until` is what `asyncio.wait` calls `return_when`.
+    """
     tasks = [asyncio.create_task(each) for each in work]
     try:
-        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION)
+        done, _ = await asyncio.wait(tasks, return_when=until)
     finally:
         await ended(tasks)
     for task in done:

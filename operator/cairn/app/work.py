@@ -23,7 +23,7 @@ from cairn.app.queue import WorkQueue
 from cairn.app.reconcile import Reconciler
 from cairn.app.restores import Restores
 from cairn.app.telling import Telling
-from cairn.app.together import ended, together
+from cairn.app.together import together
 from cairn.app.views import Views
 from cairn.config import Settings, home_of
 from cairn.core.checkpoint.objects import CheckpointObject
@@ -129,13 +129,7 @@ class Work:
 
     async def _until_a_drain(self, work: Coroutine[Any, Any, None]) -> None:
         """What the clock alone asks for; once the work is to end, nobody does."""
-        tasks = {asyncio.create_task(work), asyncio.create_task(self._wait_for_drain())}
-        try:
-            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            await ended(tasks)
-        for task in done:
-            task.result()
+        await together(work, self._wait_for_drain(), until=asyncio.FIRST_COMPLETED)
 
     async def _wait_for_drain(self) -> None:
         await self._draining.wait()

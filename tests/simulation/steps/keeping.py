@@ -5,7 +5,6 @@ Its calls are answered at once, so that its coroutines are run to their end with
 
 from __future__ import annotations
 
-from collections.abc import Coroutine
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
@@ -21,6 +20,7 @@ from cairn.core.restore.source import Found, NotFound
 from cairn.core.spec import Restore
 from cairn.errors import Gone
 from cairn.ports import Cluster
+from simulation.loop import at_once
 
 if TYPE_CHECKING:
     from simulation.steps.world import World
@@ -56,7 +56,7 @@ class _Reads:
 def saved(world: World, view: ExecutionView, label: Label) -> Cut:
     """The state of an execution as it is seen, written down."""
     archive = Archive(cast(Cluster, _Reads(world)))
-    return _at_once(cut(view, label, archive, limit=_LIMIT))
+    return at_once(cut(view, label, archive, limit=_LIMIT))
 
 
 def found(world: World, views: Views, view: ExecutionView, asked: Restore) -> Found | NotFound:
@@ -69,17 +69,9 @@ def found(world: World, views: Views, view: ExecutionView, asked: Restore) -> Fo
         return world.now
 
     restores = Restores(cast(Cluster, _Reads(world)), views, None, tenant, clock, from_environment({}))
-    return _at_once(restores.find(view, asked))
+    return at_once(restores.find(view, asked))
 
 
 def held(body: Body) -> CheckpointState:
     """What a Checkpoint object that is Ready holds."""
     return serializer.deserialize(objects.stored(body, "").content)
-
-
-def _at_once(work: Coroutine[Any, Any, T]) -> T:
-    try:
-        work.send(None)
-    except StopIteration as done:
-        return cast(T, done.value)
-    raise AssertionError("a call waits for something")
