@@ -197,3 +197,13 @@ async def test_an_execution_is_looked_at_when_a_checkpoint_of_it_is_gone(monkeyp
         await turns.lose()
         running.cancel()
         await asyncio.wait({running})
+
+
+async def test_a_checkpoint_that_outlived_its_execution_is_not_remembered() -> None:
+    made = Operator(None, system_clock, Settings())  # type: ignore[arg-type]
+    meta = META | {"name": "c", "uid": "uid-of-c", "creationTimestamp": "2026-01-31T08:00:00Z"}
+    checkpoint = {"metadata": meta, "spec": {"executionRef": {"name": "x"}},
+                  "status": {"phase": "Failed", "executionUid": "u"}}  # fmt: skip
+    made._views.checkpoints.see(checkpoint)
+    made.forget_checkpoint(checkpoint)
+    assert made._views.checkpoints.departed("u", {"c"}) == {}
