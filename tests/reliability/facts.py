@@ -22,7 +22,7 @@ from support.kube import Object, Objects
 Facts = Counter[str]
 _OF_TIME = "time-based"
 PROGRESS = "progress"
-SETTLED = 30.0  # seconds it may take
+SETTLED = 75.0  # seconds it may take; a garbage collector looks for new kinds only every 30 s
 
 
 @dataclass(frozen=True)

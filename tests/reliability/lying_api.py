@@ -153,6 +153,11 @@ BUGS = (
         "An answer 200 that is no JSON was an unexpected error, not one of somebody who stands before the API server.",
         "tests/unit/adapters/test_api.py::test_an_answer_that_is_no_object_is_of_somebody_else",
     ),
+    Bug(
+        "After an answer to a watch or a list that ends it, such as one that is no JSON, the operator led and launched"
+        " for seconds without hearing of anything; one time in three for ten minutes, until Kopf was killed.",
+        "tests/unit/handlers/test_ending.py::test_who_hears_only_in_part_works_no_more",
+    ),
 )
 NOT_COVERED = (
     "An event that is left out of a watch that goes on, of an object that still exists: no API server does that, and"

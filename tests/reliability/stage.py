@@ -22,6 +22,7 @@ from support.proxies.api import ApiProxy, Upstream
 from support.proxies.postgres import PostgresProxy
 
 SETTINGS = {"CAIRN_SWEEP_SECONDS": "1", "CAIRN_LOG_FORMAT": "text"}
+ENDS_AT_MOST = 20  # one that ends more often by itself does not work at all
 _serial = itertools.count()
 
 
@@ -80,14 +81,15 @@ class Stage:
     ended: int = 0  # times that it ended by itself
 
     async def start(self) -> None:
-        """Start the operator, and start it again if it was killed meanwhile."""
+        """Start the operator, and start it again if it was killed, or has ended by itself, before it was ready."""
         while True:
             self.killed.clear()
             try:
                 await asyncio.to_thread(self.operator.start)
                 return
             except AssertionError:
-                if not self.killed.is_set():
+                self.ended += not self.killed.is_set()
+                if self.operator.running or self.ended > ENDS_AT_MOST:
                     raise
 
     def forget(self) -> None:

@@ -15,7 +15,7 @@ from cairn.adapters.kube.cluster import KubeCluster
 from cairn.app.operator import Operator
 from cairn.config import Settings
 from cairn.errors import Gone, Unavailable
-from cairn.handlers import main
+from cairn.handlers import main, watching
 from support.operator_process import free_port
 
 KINDS = [names.EXECUTIONS, names.CHECKPOINTS, names.RESULTS]
@@ -43,12 +43,16 @@ class Young:
 def began(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     told: list[str] = []
 
-    async def operator(**_: Any) -> None:
+    async def spawned(**_: Any) -> list[asyncio.Task[None]]:
+        return [asyncio.create_task(asyncio.sleep(0))]
+
+    async def run(*_: Any, **__: Any) -> None:
         told.append("kopf")
 
-    monkeypatch.setattr(kopf, "operator", operator)
-    monkeypatch.setattr(main, "registry_for", lambda operator, settings: None)
-    monkeypatch.setattr(main._Patience, "__iter__", lambda self: iter([0.0] * 20))
+    monkeypatch.setattr(kopf, "spawn_tasks", spawned)
+    monkeypatch.setattr(kopf, "run_tasks", run)
+    monkeypatch.setattr(watching, "registry_for", lambda operator, settings: None)
+    monkeypatch.setattr(watching._Patience, "__iter__", lambda self: iter([0.0] * 20))
     return told
 
 
@@ -56,9 +60,9 @@ async def watched(monkeypatch: pytest.MonkeyPatch, server: Young, halt: asyncio.
     async def connect() -> Any:
         return server
 
-    monkeypatch.setattr(main, "connect", connect)
+    monkeypatch.setattr(watching, "connect", connect)
     operator: Operator = None  # type: ignore[assignment]
-    await main._watch(Settings(), operator, asyncio.Event(), halt)
+    await watching.watch(Settings(), operator, asyncio.Event(), halt)
     assert server.closed
 
 
@@ -71,7 +75,7 @@ async def test_it_waits_for_the_group_and_for_each_kind(monkeypatch: pytest.Monk
 
 
 async def test_it_can_be_told_to_stop_meanwhile(monkeypatch: pytest.MonkeyPatch, began: list[str]) -> None:
-    monkeypatch.setattr(main._Patience, "__iter__", lambda self: iter([9.0]))
+    monkeypatch.setattr(watching._Patience, "__iter__", lambda self: iter([9.0]))
     halt = asyncio.Event()
     halt.set()
     await watched(monkeypatch, Young([["apps"]] * 9, []), halt)
@@ -81,7 +85,7 @@ async def test_it_can_be_told_to_stop_meanwhile(monkeypatch: pytest.MonkeyPatch,
 async def test_it_is_alive_meanwhile_whether_or_not_there_is_an_election(monkeypatch: pytest.MonkeyPatch) -> None:
     """Else a kubelet would start it again and again, later each time, while it waits for an API server."""
     never = asyncio.Event()
-    monkeypatch.setattr(main, "_watch", lambda *_: never.wait())
+    monkeypatch.setattr(main, "watch", lambda *_: never.wait())
     settings = Settings(health_port=free_port(), leader_election=True)
     api: Any = None
     operator = Operator(KubeCluster(api), system_clock, settings)

@@ -57,7 +57,7 @@ async def test_a_signal_lets_what_is_under_way_end_first(monkeypatch: pytest.Mon
     async def told(ready: asyncio.Event) -> None:
         await stop.wait()
 
-    monkeypatch.setattr(main, "_watch", watch)
+    monkeypatch.setattr(main, "watch", watch)
     monkeypatch.setattr(main, "_told_to_stop", told)
     settings = Settings(health_port=free_port(), shutdown_seconds=7, leader_election=election)
     running = asyncio.create_task(main._serve(settings, operator))  # type: ignore[arg-type]
