@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import signal
 import sys
 import time
 
 from chaos import memory, outage_report, outages, report, run
 from support import reliability
+from support.signals import sigterm_is_ctrl_c
 
 
 def _chaos(arguments: argparse.Namespace) -> int:
@@ -36,10 +36,6 @@ def _outages(arguments: argparse.Namespace) -> int:
     return 1 if findings else 0
 
 
-def _interrupt(*_: object) -> None:
-    raise KeyboardInterrupt
-
-
 def main() -> int:
     """Run what is asked for; SIGTERM ends it as Ctrl-C does: with everything stopped."""
     parser = argparse.ArgumentParser(prog="python -m chaos", description=__doc__)
@@ -53,7 +49,7 @@ def main() -> int:
     single.add_argument("--times", type=int, default=outages.TIMES, help="how often each")
     single.add_argument("--no-save", dest="save", action="store_false", help="write nothing beside the docs")
     single.set_defaults(run=_outages)
-    signal.signal(signal.SIGTERM, _interrupt)
+    sigterm_is_ctrl_c()
     arguments = parser.parse_args()
     try:
         return int(arguments.run(arguments))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import signal
 import sys
 import time
 from collections.abc import Iterator, Mapping
@@ -17,6 +16,7 @@ from mutations.schemas import fields
 from mutations.tally import Outcome, Tally
 from support.operator_process import OperatorProcess
 from support.reliability import Bug, Cell, Part, Table, percentiles, save
+from support.signals import sigterm_is_ctrl_c
 
 ROOT = Path(__file__).resolve().parents[2]
 LANES = 3
@@ -101,7 +101,7 @@ def _share(tally: Tally, every: set[tuple[str, ...]]) -> str:
 
 def main() -> int:
     """Run, write, and say what was found."""
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # and remove what was started
+    sigterm_is_ctrl_c()
     parser = argparse.ArgumentParser(prog="mutations", description=__doc__)
     parser.add_argument("--seed", type=int, default=1, help="in which order, and which sequences")
     parser.add_argument("--minutes", type=float, default=15, help="begin nothing new after that time")

@@ -8,11 +8,13 @@ from contextlib import contextmanager
 from cluster import Cluster, start, stop
 from support.kinds import with_kinds
 from support.reliability import Table
+from support.signals import sigterm_is_ctrl_c
 
 
 @contextmanager
 def cluster_for(name: str) -> Iterator[Cluster]:
-    """A control plane with fake nodes, for as long as it is needed."""
+    """A control plane with fake nodes, for as long as it is needed, or until SIGTERM or Ctrl-C."""
+    sigterm_is_ctrl_c()
     there = start("fake", name)
     try:
         yield with_kinds(there)

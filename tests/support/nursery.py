@@ -25,15 +25,23 @@ class Fork:
         self.pid = pid
         self._handle = os.pidfd_open(pid)
 
+    def __del__(self) -> None:
+        os.close(self._handle)
+
     def poll(self) -> int | None:
         """None while it runs."""
-        return 0 if select.select([self._handle], [], [], 0)[0] else None
+        return 0 if self._ended(0) else None
 
     def wait(self, timeout: float | None = None) -> int:
         """Wait until it has ended."""
-        if not select.select([self._handle], [], [], timeout)[0]:
+        if not self._ended(timeout):
             raise subprocess.TimeoutExpired(str(self.pid), timeout or 0)
         return 0
+
+    def _ended(self, timeout: float | None) -> bool:
+        asked = select.poll()  # unlike select.select, for however many files are open
+        asked.register(self._handle, select.POLLIN)
+        return bool(asked.poll(None if timeout is None else timeout * 1000))
 
     def send_signal(self, number: int) -> None:
         """Send it a signal, if it still runs."""
