@@ -217,6 +217,8 @@ def _keeps(before: Object, after: Object) -> None:
     """What had ended is as it was, unless somebody asked for something else; no attempt has two Kubernetes Jobs."""
     if any(after["spec"].get(key) for key in ("restoreFrom", "requests")):
         return
+    if before["metadata"]["uid"] != after["metadata"]["uid"]:
+        return  # its time to live was over, and the mutation has made another one
     now = {record["id"]: record for record in after["status"].get("jobs", ())}
     for record in before["status"].get("jobs", ()):
         there = now.get(record["id"], {})

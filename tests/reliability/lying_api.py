@@ -158,6 +158,16 @@ BUGS = (
         " for seconds without hearing of anything; one time in three for ten minutes, until Kopf was killed.",
         "tests/unit/handlers/test_ending.py::test_who_hears_only_in_part_works_no_more",
     ),
+    Bug(
+        "A critical job waited for minutes for a checkpoint that was Ready, where the call after that had failed.",
+        "tests/unit/app/checkpoints/test_keeper.py"
+        "::test_an_execution_hears_of_its_checkpoint_even_if_what_follows_cannot_be_done",
+    ),
+    Bug(
+        "Of a delete that fell into the gap of a broken watch nothing followed before the next roll call, up to ten"
+        " minutes later.",
+        "tests/unit/app/test_rollcall.py::test_a_list_that_is_begun_anew_leads_to_one",
+    ),
 )
 NOT_COVERED = (
     "An event that is left out of a watch that goes on, of an object that still exists: no API server does that, and"

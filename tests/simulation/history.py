@@ -55,6 +55,11 @@ class History:
             object_bytes=chance.choice((1_000_000, 1_000_000, 1000)),
         )  # fmt: skip
 
+    @property
+    def resyncs(self) -> bool:
+        """Whether everything is looked at now and then; if not, whatever waits has to be told that it may go on."""
+        return self.seed % 4 == 0
+
     def without(self, *acts: Act) -> History:
         """The history in which these do not happen."""
         return replace(self, acts=tuple(act for act in self.acts if act not in acts))

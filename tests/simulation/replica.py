@@ -21,6 +21,7 @@ from cairn.adapters.kube.leases import KubeLeases
 from cairn.adapters.memory import MemoryStore
 from cairn.app.leadership import Leadership
 from cairn.app.operator import Operator
+from cairn.app.work import Work
 from cairn.config import Settings
 from cairn.core.leading import Standing, Terms
 from cairn.ports import Rows
@@ -51,6 +52,7 @@ class Surroundings:
     clock: Callable[[], datetime]
     with_rows: bool
     elects: bool
+    resyncs: bool
     broken: Callable[[Exception], None]
     stepped: Callable[[str], None]
 
@@ -127,7 +129,11 @@ class Process:
         if there.with_rows:
             may_use = election.check if election else lambda: None
             rows = SimRows(there.store, there.database, there.judge, self, may_use)
-        return Operator(KubeCluster(cast(Api, api)), place.now, there.settings, rows, election)
+        operator = Operator(KubeCluster(cast(Api, api)), place.now, there.settings, rows, election)
+        if not there.resyncs:
+            new_work = operator._new_work
+            operator._new_work = lambda: _without_resync(new_work())
+        return operator
 
     def _log(self, pod: str) -> bytes:
         return log_of(self._in.server.get(POD, pod))
@@ -225,6 +231,8 @@ class Process:
     def break_watch(self, kind: str, behind: int) -> None:
         """The watch ends with all it had not brought yet, and begins anew with a list: deletes are never heard of."""
         self._watches[kind].waiting.clear()
+        if self._in.server.all(kind):  # the list of nothing tells of nothing
+            self.operator.listed_anew()
         self._list(kind, behind)
 
     def silence(self, kind: str, seconds: float) -> None:
@@ -246,6 +254,12 @@ class Process:
         for watch in self._watches.values():
             watch.slow, watch.silent_until = False, 0.0
         self._frozen_until = 0.0
+
+
+def _without_resync(work: Work) -> Work:
+    """What nobody tells it to look at it does not look at."""
+    work._resync = asyncio.Event().wait  # type: ignore[assignment, method-assign]
+    return work
 
 
 def _innermost(error: BaseException) -> BaseException:

@@ -88,7 +88,7 @@ class Story:
             self.server, self.judge, self.store, self._api, self._database, self._faults, self._random,
             from_environment({"CAIRN_RESYNC_SECONDS": str(RESYNC), "CAIRN_SWEEP_SECONDS": str(SWEEP),
                               "CAIRN_OBJECT_STATE_BYTES": str(history.object_bytes)}),
-            self.clock, history.with_rows, history.elects, self.fail, self._stepped,
+            self.clock, history.with_rows, history.elects, history.resyncs, self.fail, self._stepped,
         )  # fmt: skip
         self.replicas = [Replica(number, surroundings) for number in range(history.replicas)]
         self._last_write = 0.0

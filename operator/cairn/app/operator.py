@@ -99,6 +99,11 @@ class Operator:
         self._note_event("pods")
         self._look_at(self._views.forget_pod(body))
 
+    def listed_anew(self) -> None:
+        """A watch has listed what there is: what went before that, it never tells."""
+        if self.begun:  # else it is the first list, and nothing was known before
+            self._roll_call.soon()
+
     # --- What is gone, however that became known
 
     def execution_gone(self, key: Key) -> None:

@@ -137,6 +137,8 @@ class WorkQueue(Generic[K]):
             metrics.RECONCILE_ERRORS.labels(self.name, metrics.kind_of(error)).inc()
             failures = self._failures[key] = self._failures.get(key, 0) + 1
             delay = min(BACKOFF_FIRST * 2.0 ** min(failures, 16), BACKOFF_MOST) * random.uniform(0.5, 1.0)
+            if (told := getattr(error, "retry_after", None)) is not None:
+                delay = min(told, BACKOFF_MOST) * random.uniform(1.0, 1.5)  # the API server knows better
             expected = getattr(error, "status", None) is not None
             logger.warning("%s: %s; again in %.1f s", key, error, delay, exc_info=None if expected else error)
             return delay

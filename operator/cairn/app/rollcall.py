@@ -1,7 +1,8 @@
 """Frees the views of what is gone: a watch that was broken brings what there is, never what went meanwhile.
 
 Rules:
-- Every replica does it, now and then, a standby too: its views are what it would lead by.
+- Every replica does it, now and then, and soon after a watch had to list anew; a standby too: its views are what it
+  would lead by.
 - A list is the truth at its version: what was seen at that version or before and is not in it is gone. Nothing else is.
 - What is found gone is forgotten as if its delete had been seen, so that what follows from a delete follows.
 - Only names and versions are read, and no Kubernetes Job or pod that has ended: it changes nothing, and goes with its
@@ -14,6 +15,7 @@ import asyncio
 import logging
 import random
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any, Protocol
 
 from cairn import names
@@ -54,6 +56,7 @@ class RollCall:
         self._views = views
         self._watched = watched  # namespaces, or patterns of such; none: all
         self._seconds = seconds
+        self._wanted = asyncio.Event()
         self._kinds: Mapping[str, tuple[Callable[[Roll, str], list[Any]], Callable[[Any], None]]] = {
             names.EXECUTIONS: (views.missing_executions, heir.execution_gone),
             names.CHECKPOINTS: (views.checkpoints.missing, lambda seen: views.checkpoints.forget(seen.uid)),
@@ -65,8 +68,14 @@ class RollCall:
         """Do it now and then, until cancelled; not all replicas at once."""
         wait = self._seconds * random.uniform(0.5, 1)
         while True:
-            await asyncio.sleep(wait)
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._wanted.wait(), wait)
+            self._wanted.clear()
             wait = self._seconds if await self._tried() else min(self._seconds, _AGAIN)
+
+    def soon(self) -> None:
+        """Do it next: something may have gone unseen."""
+        self._wanted.set()
 
     async def _tried(self) -> bool:
         try:

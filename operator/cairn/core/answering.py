@@ -93,6 +93,8 @@ def refuse(draft: Draft, request_id: str, reason: str, message: str, *, found: F
     if not dry and not draft.status.acknowledged(request_id):
         draft.status = acknowledged(draft, request_id, "Refused", f"{reason}: {message}")
     _say(draft, said)
+    if draft.rewinding:
+        draft.wake.append(draft.now)  # what has waited for the rewind goes on
 
 
 def _say(draft: Draft, said: Progress) -> None:

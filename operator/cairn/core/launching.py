@@ -39,7 +39,14 @@ def _failures(draft: Draft) -> list[tuple[str, Handling]]:
 
 
 def settle_and_launch(draft: Draft) -> None:
-    """Decide about every pending job."""
+    """Decide about every pending job, and again while one ends by that: no event will tell of it."""
+    while _ends_any(draft):
+        pass
+
+
+def _ends_any(draft: Draft) -> bool:
+    """Decide about every pending job; whether one that was to be launched has ended instead."""
+    draft.critical.clear()
     failures = _failures(draft)
     stop = draft.spec.failure_policy is FailurePolicy.STOP
     draft.failing = stop and any(state is not Handling.HANDLED for _, state in failures)
@@ -48,6 +55,7 @@ def settle_and_launch(draft: Draft) -> None:
     pending = [job for job in draft.shape.ordered if draft.records[job.id].state is JobState.PENDING]
     ready = [job for job in pending if _is_ready(draft, job, give_up=give_up)]
     _launch(draft, ready)
+    return any(draft.records[job.id].terminal for job in ready)
 
 
 def awaits_repair(draft: Draft) -> bool:

@@ -74,8 +74,10 @@ def configure(settings: kopf.OperatorSettings, given: Settings) -> None:
         settings.watching.label_selectors[resource] = names.LABEL_EXECUTION_UID
 
 
-def _take_in(event: kopf.RawEvent, see: Take, forget: Take) -> None:
-    """Pass on what a watch has brought, or what was listed."""
+def _pass_on(operator: Operator, event: kopf.RawEvent, see: Take, forget: Take) -> None:
+    """Pass on what a watch has brought, or what was listed: that has no type."""
+    if event["type"] is None:
+        operator.listed_anew()
     take = forget if event["type"] == "DELETED" else see
     take(dict(event["object"]))
 
@@ -95,19 +97,19 @@ def registry_for(operator: Operator, given: Settings) -> kopf.OperatorRegistry:
 
     @kopf.on.event(*_EXECUTIONS, registry=registry)
     async def on_execution(event: kopf.RawEvent, **_: Any) -> None:
-        _take_in(event, operator.see_execution, operator.forget_execution)
+        _pass_on(operator, event, operator.see_execution, operator.forget_execution)
 
     @kopf.on.event(*_JOBS, labels=ours, registry=registry)
     async def on_job(event: kopf.RawEvent, **_: Any) -> None:
-        _take_in(event, operator.see_job, operator.forget_job)
+        _pass_on(operator, event, operator.see_job, operator.forget_job)
 
     @kopf.on.event(*_PODS, labels=ours, registry=registry)
     async def on_pod(event: kopf.RawEvent, **_: Any) -> None:
-        _take_in(event, operator.see_pod, operator.forget_pod)
+        _pass_on(operator, event, operator.see_pod, operator.forget_pod)
 
     @kopf.on.event(*_CHECKPOINTS, registry=registry)
     async def on_checkpoint(event: kopf.RawEvent, **_: Any) -> None:
-        _take_in(event, operator.see_checkpoint, operator.forget_checkpoint)
+        _pass_on(operator, event, operator.see_checkpoint, operator.forget_checkpoint)
 
     return registry
 

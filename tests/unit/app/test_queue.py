@@ -11,7 +11,7 @@ import pytest
 
 from cairn.app import queue
 from cairn.app.queue import WorkQueue
-from cairn.errors import NotLeading, Unavailable
+from cairn.errors import NotLeading, Refused, Unavailable
 
 
 @contextlib.asynccontextmanager
@@ -175,6 +175,17 @@ async def test_the_wait_after_errors_grows_up_to_a_bound_and_is_forgotten_after_
     good = False
     again = await keys._attempt("a")
     assert again is not None and again <= 2 * queue.BACKOFF_FIRST
+
+
+async def test_who_says_when_to_come_again_is_believed() -> None:
+    async def work(key: str) -> None:
+        raise Refused("too many requests", status=429, retry_after=3 if key == "soon" else 3600)
+
+    keys: WorkQueue[str] = WorkQueue("test", work)
+    waits = [await keys._attempt("soon") for _ in range(20)]
+    assert all(wait is not None and 3 <= wait <= 4.5 for wait in waits)
+    never = await keys._attempt("never")
+    assert never is not None and never <= 1.5 * queue.BACKOFF_MOST
 
 
 async def test_drained_it_ends_what_is_being_worked_on_and_begins_nothing_more() -> None:

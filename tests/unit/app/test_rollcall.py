@@ -193,7 +193,34 @@ async def test_a_list_that_failed_is_read_again_soon(
     running.cancel()
 
 
+async def test_it_is_not_waited_for_when_somebody_asks(bench: Bench) -> None:
+    made = RollCall(bench.cluster, bench.views, bench.heir, (), 600)
+    running = asyncio.create_task(made.run())
+    bench.empty()
+    made.soon()
+    await until(lambda: bench.heir.executions == ["x"])
+    running.cancel()
+
+
 # --- Of a whole operator ---------------------------------------------------------------------------------------------
+
+
+async def test_a_list_that_is_begun_anew_leads_to_one() -> None:
+    """What went while a watch was broken it never tells."""
+    bench = Bench()
+    made = Operator(bench.cluster, system_clock, Settings())
+    bench.views = made._views
+    await bench.fill()
+    bench.empty()
+    running = asyncio.create_task(made.run())
+    made.listed_anew()  # the first list is no reason
+    await asyncio.sleep(0.02)
+    assert bench.cluster.called("call_roll") == []
+    made.begin()
+    made.listed_anew()
+    await until(lambda: made.describe()["executions"] == 0)
+    running.cancel()
+    await asyncio.wait({running})
 
 
 @pytest.mark.parametrize("leads", [True, False], ids=["leader", "standby"])

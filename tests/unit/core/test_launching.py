@@ -13,7 +13,7 @@ from cairn import names
 from cairn.core.actions import FetchResult, Launch, Plan
 from cairn.core.outputs import Outputs
 from cairn.core.spec import Cancel, FailurePolicy, JobSpec, Request, RequestType, Retry, RunOn, Scheduling
-from cairn.core.status import JobRecord, JobState
+from cairn.core.status import JobRecord, JobState, Phase
 from simulation.build import (
     EARLIER,
     actions,
@@ -241,6 +241,15 @@ def test_a_condition_is_judged_before_the_first_attempt_alone() -> None:
 def test_a_job_whose_condition_is_false_takes_no_place() -> None:
     jobs = (job("a", when="false"), job("b"))
     assert begun(step(jobs, parallelism=1)) == ["b"]
+
+
+def test_what_ends_instead_of_being_launched_decides_about_the_others_at_once() -> None:
+    """No event will tell of it: it would wait until everything is looked at again."""
+    made = step((job("a", when="false"), job("b", "a"), job("c", "a", run_on=DONE), job("d", "c", run_on=DONE)))
+    assert (states(made)["b"], begun(made)) == ("Skipped", ["c"])
+    lost = step((job("a"), job("b", "a"), job("c", "b")), DONE_WITH_OUTPUTS, seen={"lost": frozenset({OUT.digest})})
+    assert lost.status.phase is Phase.FAILED
+    assert states(lost) == {"a": "Completed", "b": "Failed", "c": "Skipped"}
 
 
 def test_inputs_are_fetched_before_the_intent_is_recorded() -> None:

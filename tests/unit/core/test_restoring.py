@@ -615,6 +615,15 @@ def test_while_it_is_prepared_what_runs_goes_on_and_nothing_starts() -> None:
     )  # fmt: skip
 
 
+def test_what_has_waited_goes_on_once_a_rewind_is_refused() -> None:
+    """No event will tell of the refusal: it would wait until everything is looked at again."""
+    before = rewinding(done("a"), JobRecord("b"))
+    made = planned(before, restore=NotFound(Wanted.by(REWIND), names.CHECKPOINT_NOT_FOUND, "none"))
+    assert (step(made)[0], states(made)["b"], made.requeue_after) == (Step.REFUSED, "Pending", 0)
+    again = planned(applied(before, made))
+    assert (states(again)["b"], again.requeue_after) == ("Running", None)
+
+
 def test_a_job_that_ends_meanwhile_leads_to_another_checkpoint() -> None:
     given = back_to(JobRecord("a"), JobRecord("b"))
     stored, undo = prepared(rewinding(done("a"), running("b")), given, kube_job("b"), kube_pod("b"))

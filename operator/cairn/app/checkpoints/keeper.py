@@ -145,8 +145,13 @@ class Keeper:
             return None
         if body["metadata"]["uid"] != seen.uid:
             self._checkpoints.forget(seen.uid)
-        self._checkpoints.see(body)
+        self._take_in(body)
         return 0.0
+
+    def _take_in(self, body: objects.Body) -> None:
+        """Take in an object that was read or made; its event will bring nothing new any more."""
+        if (news := self._checkpoints.see(body)) is not None and news.is_settled:
+            self._settled(news)
 
     # --- Making and taking
 
@@ -168,7 +173,7 @@ class Keeper:
             refused[name] = Refusal(names.LAUNCH_REFUSED, error.message, self._clock())
             raise
         refused.pop(name, None)
-        self._checkpoints.see(made)
+        self._take_in(made)
 
     async def _take(self, seen: CheckpointObject, view: ExecutionView | None) -> float | None:
         """Save the state of its execution in a checkpoint, or say why it cannot be saved."""
@@ -271,6 +276,7 @@ class Keeper:
         now = self._clock()
         status = objects.ready_status(found.taken, stored, generation=seen.generation, now=now)
         written = await self._write(seen, status)
+        self._settled(written)
         metrics.CHECKPOINTS.labels(seen.trigger.value, "ready").inc()
         metrics.CHECKPOINT_BYTES.inc(found.content.size)
         self.taken(identity, written, now)
@@ -280,7 +286,6 @@ class Keeper:
         if not stored[0]:
             tenant = await self._outbox.tenant(seen.namespace) if self._outbox.configured else ""
             self._outbox.add(written, Stored(found.taken.summary(written, tenant), found.content))
-        self._settled(written)
 
     async def _take_large(self, seen: CheckpointObject, view: ExecutionView, found: Cut) -> float | None:
         """A state that only the database can hold: the id, then the row, then Ready."""

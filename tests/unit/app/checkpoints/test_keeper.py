@@ -315,6 +315,33 @@ async def test_an_execution_that_is_seen_here_first_is_looked_at() -> None:
     assert bench.views.see_execution(bench.cluster.executions["fresh"]) is None
 
 
+async def test_an_execution_hears_of_its_checkpoint_even_if_what_follows_cannot_be_done() -> None:
+    """A critical job waits for it."""
+    bench = Bench()
+    bench.decide("c")
+    bench.cluster.fail("get_namespace_uid", Refused("too many requests", status=429))
+    with pytest.raises(Refused):
+        await bench.look()
+    assert bench.condition("c", "Ready") == ("True", "Taken")
+    assert bench.told == [bench.uid]
+
+
+@pytest.mark.parametrize("read_again", [False, True])
+async def test_an_execution_hears_of_a_checkpoint_that_somebody_else_has_taken(read_again: bool) -> None:
+    """By the time its event comes, it brings nothing new."""
+    other, bench = Bench(), Bench()
+    bench.cluster = other.cluster
+    bench.keeper._cluster = other.cluster
+    if read_again:
+        await bench.ask("c")
+        other.views.checkpoints.see(bench.body("c"))
+    other.decide("c")
+    await other.look()
+    bench.decide("c")
+    await bench.keeper.look(LANE)
+    assert bench.told[0] == bench.uid
+
+
 # --- The database ----------------------------------------------------------------------------------------------------
 
 
