@@ -104,6 +104,10 @@ class Operator:
         if self.begun:  # else it is the first list, and nothing was known before
             self._roll_call.soon()
 
+    def namespaces(self) -> frozenset[str]:
+        """Where there is anything of ours."""
+        return self._views.namespaces()
+
     # --- What is gone, however that became known
 
     def execution_gone(self, key: Key) -> None:

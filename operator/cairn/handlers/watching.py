@@ -1,9 +1,10 @@
 """Every Kopf decorator of Cairn, and how Kopf begins and ends.
 
-Kopf watches; Cairn decides. Everything comes through `on.event`, which feeds Cairn's own views. No `on.create`,
-`on.update`, timer, daemon or Kopf patch is used: their annotations break at 256 KiB, and their writes name no
-resourceVersion. No index either: for those Kopf holds back every other handler until all that exists has been listed
-once, which never comes to be when a namespace goes while it is being listed; then it passes on nothing more.
+Kopf watches executions and checkpoints, Cairn decides; what executions launch is watched in `handlers/attempts.py`.
+Everything comes through `on.event`, which feeds Cairn's own views. No `on.create`, `on.update`, timer, daemon or Kopf
+patch is used: their annotations break at 256 KiB, and their writes name no resourceVersion. No index either: for those
+Kopf holds back every other handler until all that exists has been listed once, which never comes to be when a namespace
+goes while it is being listed; then it passes on nothing more.
 """
 
 from __future__ import annotations
@@ -17,11 +18,12 @@ from typing import Any
 import kopf
 
 from cairn import names
-from cairn.adapters.kube.api import connect
+from cairn.adapters.kube.api import Api, connect
 from cairn.adapters.kube.installation import KubeInstallation
 from cairn.app.operator import Operator
 from cairn.config import Settings
 from cairn.errors import ApiError
+from cairn.handlers.attempts import AttemptWatches
 
 logger = logging.getLogger(__name__)
 
@@ -30,8 +32,6 @@ Take = Callable[[Mapping[str, Any]], None]
 ENDS_WITHIN = 5.0  # seconds; a process that has failed and still runs then is killed
 
 _EXECUTIONS = (names.GROUP, names.VERSION, names.EXECUTIONS)
-_JOBS = ("batch", "v1", "jobs")
-_PODS = ("", "v1", "pods")
 _CHECKPOINTS = (names.GROUP, names.VERSION, names.CHECKPOINTS)
 
 
@@ -70,8 +70,6 @@ def configure(settings: kopf.OperatorSettings, given: Settings) -> None:
     settings.networking.request_timeout = 30
     settings.networking.error_backoffs = _Patience()
     settings.process.ultimate_exiting_timeout = ENDS_WITHIN
-    for resource in (_JOBS, _PODS):
-        settings.watching.label_selectors[resource] = names.LABEL_EXECUTION_UID
 
 
 def _pass_on(operator: Operator, event: kopf.RawEvent, see: Take, forget: Take) -> None:
@@ -82,10 +80,9 @@ def _pass_on(operator: Operator, event: kopf.RawEvent, see: Take, forget: Take) 
     take(dict(event["object"]))
 
 
-def registry_for(operator: Operator, given: Settings) -> kopf.OperatorRegistry:
+def registry_for(operator: Operator, given: Settings, attempts: AttemptWatches) -> kopf.OperatorRegistry:
     """The handlers that feed an operator."""
     registry = kopf.OperatorRegistry()
-    ours = {names.LABEL_EXECUTION_UID: kopf.PRESENT}
 
     @kopf.on.login(registry=registry)
     async def login(**kwargs: Any) -> Any:
@@ -98,14 +95,7 @@ def registry_for(operator: Operator, given: Settings) -> kopf.OperatorRegistry:
     @kopf.on.event(*_EXECUTIONS, registry=registry)
     async def on_execution(event: kopf.RawEvent, **_: Any) -> None:
         _pass_on(operator, event, operator.see_execution, operator.forget_execution)
-
-    @kopf.on.event(*_JOBS, labels=ours, registry=registry)
-    async def on_job(event: kopf.RawEvent, **_: Any) -> None:
-        _pass_on(operator, event, operator.see_job, operator.forget_job)
-
-    @kopf.on.event(*_PODS, labels=ours, registry=registry)
-    async def on_pod(event: kopf.RawEvent, **_: Any) -> None:
-        _pass_on(operator, event, operator.see_pod, operator.forget_pod)
+        attempts.see_namespace(event["object"]["metadata"]["namespace"])
 
     @kopf.on.event(*_CHECKPOINTS, registry=registry)
     async def on_checkpoint(event: kopf.RawEvent, **_: Any) -> None:
@@ -115,43 +105,52 @@ def registry_for(operator: Operator, given: Settings) -> kopf.OperatorRegistry:
 
 
 async def watch(settings: Settings, operator: Operator, ready: asyncio.Event, halt: asyncio.Event) -> None:
-    """Watch until `halt` is set; raises what a part of Kopf failed with, and then leaves Kopf as it is.
+    """Watch everything until `halt` is set; raises what a part of Kopf failed with, and then leaves Kopf as it is.
 
     Kopf goes on for seconds after a part of it has failed, or for ever, since a watch that waits for credentials loses
     its cancel. This replica would still lead, and hear nothing: so it ends at once, and whoever runs it starts it anew.
     """
-    if not await _kinds_are_there(halt):
-        return
+    api = await connect(discreet=True, connections=None)  # each watch has one to itself
+    try:
+        if await _kinds_are_there(api, halt):
+            await _watch(settings, operator, AttemptWatches(api, operator, settings), ready, halt)
+    finally:
+        await api.close()
+
+
+async def _watch(
+    settings: Settings, operator: Operator, attempts: AttemptWatches, ready: asyncio.Event, halt: asyncio.Event
+) -> None:  # fmt: skip
     others = asyncio.all_tasks()
+    watching = asyncio.create_task(attempts.run())
     parts = await kopf.spawn_tasks(
-        registry=registry_for(operator, settings), settings=kopf.OperatorSettings(), standalone=True, ready_flag=ready,
-        stop_flag=halt, clusterwide=not settings.namespaces, namespaces=settings.namespaces,
+        registry=registry_for(operator, settings, attempts), settings=kopf.OperatorSettings(), standalone=True,
+        ready_flag=ready, stop_flag=halt, clusterwide=not settings.namespaces, namespaces=settings.namespaces,
     )  # fmt: skip
-    ended, _ = await asyncio.wait(parts, return_when=asyncio.FIRST_COMPLETED)
+    try:
+        ended, _ = await asyncio.wait({*parts, watching}, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        watching.cancel()
     for part in ended:
         part.result()
     await kopf.run_tasks(parts, ignored=others)
 
 
-async def _kinds_are_there(halt: asyncio.Event) -> bool:
+async def _kinds_are_there(api: Api, halt: asyncio.Event) -> bool:
     """Wait until the API server lists Cairn's kinds; False: told to stop meanwhile.
 
     Kopf looks once for what there is. What an API server that has just started does not list yet it would never watch,
     and this replica would be ready, lead, and do nothing.
     """
-    api = await connect()
-    try:
-        for delay in _Patience():
-            try:
-                missing = await KubeInstallation(api).missing()
-                if not missing:
-                    return True
-                logger.warning("the API server does not serve %s, or not yet", ", ".join(sorted(missing)))
-            except ApiError as error:
-                logger.warning("the API server does not tell what it serves: %s", error)
-            with suppress(TimeoutError):
-                await asyncio.wait_for(halt.wait(), delay)
-                return False
-        raise AssertionError("patience has no end")
-    finally:
-        await api.close()
+    for delay in _Patience():
+        try:
+            missing = await KubeInstallation(api).missing()
+            if not missing:
+                return True
+            logger.warning("the API server does not serve %s, or not yet", ", ".join(sorted(missing)))
+        except ApiError as error:
+            logger.warning("the API server does not tell what it serves: %s", error)
+        with suppress(TimeoutError):
+            await asyncio.wait_for(halt.wait(), delay)
+            return False
+    raise AssertionError("patience has no end")

@@ -16,6 +16,7 @@ from cairn.app.operator import Operator
 from cairn.config import Settings
 from cairn.errors import Gone, Unavailable
 from cairn.handlers import main, watching
+from cairn.handlers.attempts import AttemptWatches
 from support.operator_process import free_port
 
 KINDS = [names.EXECUTIONS, names.CHECKPOINTS, names.RESULTS]
@@ -51,13 +52,14 @@ def began(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
     monkeypatch.setattr(kopf, "spawn_tasks", spawned)
     monkeypatch.setattr(kopf, "run_tasks", run)
-    monkeypatch.setattr(watching, "registry_for", lambda operator, settings: None)
+    monkeypatch.setattr(watching, "registry_for", lambda *_: None)
+    monkeypatch.setattr(AttemptWatches, "run", lambda self: asyncio.Event().wait())
     monkeypatch.setattr(watching._Patience, "__iter__", lambda self: iter([0.0] * 20))
     return told
 
 
 async def watched(monkeypatch: pytest.MonkeyPatch, server: Young, halt: asyncio.Event) -> None:
-    async def connect() -> Any:
+    async def connect(**_: Any) -> Any:
         return server
 
     monkeypatch.setattr(watching, "connect", connect)

@@ -38,6 +38,7 @@ Body = dict[str, Any]
 
 REQUEST_TIMEOUT = 15.0  # seconds
 STREAM_TIMEOUT = 300.0
+CONNECTIONS = 64
 _PAGE = "250"  # objects of a list at once
 _PATH = re.compile(r"(/[A-Za-z0-9][A-Za-z0-9._:-]*)+")  # a name may lead nowhere else: no `..`, no query, no escapes
 _JUDGED = (400, 405, 413, 415, 422)  # answers about what was sent
@@ -49,13 +50,17 @@ _METADATA_ONLY = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1,a
 _METADATA_LIST = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
 
 
-async def connect(kubeconfig: str | None = None, context: str | None = None, *, discreet: bool = False) -> Api:
+async def connect(
+    kubeconfig: str | None = None, context: str | None = None, *, discreet: bool = False,
+    connections: int | None = CONNECTIONS,
+) -> Api:  # fmt: skip
     """An `Api` for the kubeconfig, or for the pod's own service account where there is none. Raises NotConfigured.
 
+    `connections`: how many at once, at most; None: as many as there are calls.
     Discreet: the text of its errors quotes nothing of what was sent, for a process that logs what others have sent.
     """
     settings = client.Configuration()
-    settings.connection_pool_maxsize = 64
+    settings.connection_pool_maxsize = connections or 0
     settings.retries = None  # Cairn decides what to try again
     try:
         await _configure(settings, kubeconfig, context)
@@ -128,6 +133,11 @@ class Api:
             uids |= {body["metadata"]["uid"] for body in page["items"] or []}
             version = version or page["metadata"]["resourceVersion"]  # all pages are of the first one's
         return Roll(frozenset(uids), int(version))
+
+    async def pages(self, path: str, **query: str) -> AsyncIterator[Body]:
+        """A list, page by page, all of one version. Raises Gone, Refused, Unavailable; 410: the rest is forgotten."""
+        async for page in self._each_page(path, query, "application/json"):
+            yield page
 
     async def _pages(self, path: str, query: dict[str, str], accept: str) -> list[Body]:
         found: list[Body] = []

@@ -1,0 +1,72 @@
+"""The watches of attempts: Kubernetes Jobs and pods, by far the most of all that an operator hears of.
+
+Not through Kopf: they took two fifths of the operator's CPU time there (docs/performance.md), for handlers, retries and
+queues per object that nothing here uses; and a part of Kopf that fails ends all of it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from contextlib import suppress
+
+from cairn import names
+from cairn.adapters.kube.api import Api
+from cairn.adapters.kube.reflector import Reflector
+from cairn.app.operator import Operator
+from cairn.config import Settings
+
+_LOOK_SECONDS = 60.0  # between looks for namespaces that there are no executions in any more
+_OURS = {"labelSelector": names.LABEL_EXECUTION_UID}
+_PREFIXES: Mapping[str, str] = {"jobs": "/apis/batch/v1", "pods": "/api/v1"}
+
+
+class _Jobs:
+    """Takes in Kubernetes Jobs."""
+
+    def __init__(self, operator: Operator) -> None:
+        self.see, self.forget, self.listed_anew = operator.see_job, operator.forget_job, operator.listed_anew
+
+
+class _Pods:
+    """Takes in pods."""
+
+    def __init__(self, operator: Operator) -> None:
+        self.see, self.forget, self.listed_anew = operator.see_pod, operator.forget_pod, operator.listed_anew
+
+
+class AttemptWatches:
+    """Watches attempts everywhere, or in each namespace in which there is an execution: Kopf finds those."""
+
+    def __init__(self, api: Api, operator: Operator, settings: Settings) -> None:
+        self._api = api
+        self._operator = operator
+        self._everywhere = not settings.namespaces
+        self._silence = settings.watch_silence_seconds
+        self._running: dict[str, list[asyncio.Task[None]]] = {}  # by namespace; "": all of them
+        self._news = asyncio.Event()
+
+    def see_namespace(self, namespace: str) -> None:
+        """There is an execution in a namespace."""
+        if not self._everywhere and namespace not in self._running:
+            self._news.set()
+
+    async def run(self) -> None:
+        """Watch until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            while True:
+                self._news.clear()
+                wanted = {""} if self._everywhere else self._operator.namespaces()
+                for namespace in wanted - self._running.keys():
+                    watches = (self._reflector(resource, namespace).run() for resource in _PREFIXES)
+                    self._running[namespace] = [group.create_task(watch) for watch in watches]
+                for namespace in self._running.keys() - wanted:
+                    for task in self._running.pop(namespace):
+                        task.cancel()
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(self._news.wait(), _LOOK_SECONDS)
+
+    def _reflector(self, resource: str, namespace: str) -> Reflector:
+        scope = f"/namespaces/{namespace}" if namespace else ""
+        listener = _Jobs(self._operator) if resource == "jobs" else _Pods(self._operator)
+        return Reflector(self._api, f"{_PREFIXES[resource]}{scope}/{resource}", _OURS, listener, self._silence)
