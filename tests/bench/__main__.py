@@ -38,11 +38,11 @@ def play(name: str, work: Callable[[Stage], Awaitable[Any]]) -> Any:
         return asyncio.run(on_stage(*parts))
 
 
-def workloads(*, quick: bool) -> Body:
+def workloads(*, quick: bool, count: int = ROUNDS) -> Body:
     """Each on a cluster of its own, so that what one leaves behind does not burden the next; but for a quick look."""
     if quick:
         return {"workloads": play("workloads", _smaller)}
-    return {"workloads": [play(work.name.lower(), partial(_workload, work=work, count=ROUNDS)) for work in WORKLOADS]}
+    return {"workloads": [play(work.name.lower(), partial(_workload, work=work, count=count)) for work in WORKLOADS]}
 
 
 async def _smaller(stage: Stage) -> list[Body]:
@@ -85,15 +85,18 @@ def saved(*, quick: bool) -> Body:
     return {"saves": play("saves", lambda stage: saving.measure(stage, W4, jobs, count))}
 
 
-MEASURED = {"workloads": workloads, "scale": scaled, "known": many_known, "pauses": paused, "saves": saved}
+MEASURED: dict[str, Callable[..., Body]] = {
+    "workloads": workloads, "scale": scaled, "known": many_known, "pauses": paused, "saves": saved,
+}  # fmt: skip
 
 
-def run(part: str, *, quick: bool, keep: bool) -> list[Figure]:
+def run(part: str, *, quick: bool, keep: bool, count: int) -> list[Figure]:
     """One part: its figures."""
     print(f"{part}:", flush=True)
     if part in older.PARTS:
         return older.run(part, quick=quick)
-    found = {"about": records.about(quick=quick)} | MEASURED[part](quick=quick)
+    more = {"count": count} if part == "workloads" else {}
+    found = {"about": records.about(quick=quick)} | MEASURED[part](quick=quick, **more)
     record = records.save(part, found, keep=keep)
     if part == "workloads":
         print(usage_table(record))
@@ -105,6 +108,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="bench", description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("parts", nargs="*", metavar="PART", help=", ".join([*MEASURED, *older.PARTS]))
     parser.add_argument("--quick", action="store_true", help="less of everything")
+    parser.add_argument("--rounds", type=int, default=ROUNDS, help="of each workload; medians count (default: 3)")
     parser.add_argument("--keep", action="store_true", help="keep the raw records in docs/performance")
     given = parser.parse_args(arguments)
     if unknown := set(given.parts) - {*MEASURED, *older.PARTS}:
@@ -112,7 +116,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parts = given.parts or (["workloads"] if given.quick else [*MEASURED, *older.PARTS])
     figures: list[Figure] = []
     for part in parts:
-        figures += run(part, quick=given.quick, keep=given.keep)
+        figures += run(part, quick=given.quick, keep=given.keep, count=given.rounds)
         write(figures, ROOT / "build" / "bench.json")
     print(table(figures))
     return 0

@@ -77,7 +77,7 @@ async def _has_come_far(stage: Stage, namespace: str, done: int) -> bool | None:
 
 async def _watch(stage: Stage, namespace: str, ready: dict[str, asyncio.Future[float]]) -> None:
     path = executions.CHECKPOINTS.format(namespace)
-    async for body in scripts.watch(stage.api, path, fieldSelector="status.phase=Ready"):
+    async for body in scripts.watch_on(stage.api, path, fieldSelector="status.phase=Ready"):
         told = ready.get(body["metadata"]["name"])
         if told is not None and not told.done():
             told.set_result(time.perf_counter())

@@ -10,11 +10,13 @@ import json
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
 from bench.workloads import Workload
 from cairn.adapters.kube.api import Api
+from cairn.errors import Unavailable
 
 Body = dict[str, Any]
 
@@ -33,13 +35,24 @@ async def watch(api: Api, path: str, **query: str) -> AsyncIterator[Body]:
         yield event["object"]
 
 
+async def watch_on(api: Api, path: str, **query: str) -> AsyncIterator[Body]:
+    """The same, for ever: a watch that ends is opened anew, and begins with what is there."""
+    while True:
+        with suppress(Unavailable):
+            async for body in watch(api, path, **query):
+                yield body
+
+
 async def events(api: Api, path: str, **query: str) -> AsyncIterator[Body]:
-    """The events of a watch: `type` and `object`."""
+    """The events of a watch: `type` and `object`. Raises Unavailable where the API server ends it with an error."""
     rest = b""
     async for chunk in api.stream(path, WATCH_SECONDS, watch="1", **query):
         *lines, rest = (rest + chunk).split(b"\n")
         for line in lines:
-            yield json.loads(line)
+            event = json.loads(line)
+            if event["type"] == "ERROR":
+                raise Unavailable(event["object"].get("message", "the watch has failed"))
+            yield event
 
 
 @dataclass(frozen=True, slots=True)
