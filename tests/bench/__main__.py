@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import signal
 import sys
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from functools import partial
 from typing import Any
 
 from bench import known, older, pausing, records, rounds, saving, scale, traces
-from bench.executions import watchable
 from bench.figures import Figure, table, write
 from bench.results import figures_of, usage_table
 from bench.stage import ROOT, Stage, opened, played
@@ -30,7 +30,6 @@ def play(name: str, work: Callable[[Stage], Awaitable[Any]]) -> Any:
 
     async def on_stage(*parts: Any) -> Any:
         async with opened(*parts) as stage:
-            await watchable(stage.api)
             await rounds.warm_up(stage, WARMUP)
             return await work(stage)
 
@@ -38,11 +37,15 @@ def play(name: str, work: Callable[[Stage], Awaitable[Any]]) -> Any:
         return asyncio.run(on_stage(*parts))
 
 
-def workloads(*, quick: bool, count: int = ROUNDS) -> Body:
+def workloads(*, quick: bool, count: int = ROUNDS) -> Iterator[Body]:
     """Each on a cluster of its own, so that what one leaves behind does not burden the next; but for a quick look."""
     if quick:
-        return {"workloads": play("workloads", _smaller)}
-    return {"workloads": [play(work.name.lower(), partial(_workload, work=work, count=count)) for work in WORKLOADS]}
+        yield {"workloads": play("workloads", _smaller)}
+        return
+    done: list[Body] = []
+    for work in WORKLOADS:
+        done.append(play(work.name.lower(), partial(_workload, work=work, count=count)))
+        yield {"workloads": done}
 
 
 async def _smaller(stage: Stage) -> list[Body]:
@@ -54,7 +57,7 @@ async def _workload(stage: Stage, work: Workload, count: int) -> Body:
     return {"name": work.name, "title": work.title, "jobs": work.jobs, "rounds": count, "runs": runs, "trace": trace}
 
 
-def scaled(*, quick: bool) -> Body:
+def scaled(*, quick: bool) -> Iterator[Body]:
     """Curves over jobs and over executions."""
     sizes, crowds = (scale.SIZES[:4], scale.CROWDS[:2]) if quick else (scale.SIZES, scale.CROWDS)
 
@@ -62,30 +65,29 @@ def scaled(*, quick: bool) -> Body:
         jobs = await scale.measure(stage, [scale.of_size(size) for size in sizes])
         return {"jobs": jobs, "executions": await scale.measure(stage, [scale.of_crowd(n) for n in crowds])}
 
-    found: Body = play("scale", both)
-    return found
+    yield play("scale", both)
 
 
-def many_known(*, quick: bool) -> Body:
+def many_known(*, quick: bool) -> Iterator[Body]:
     """Memory, rest and restart with many executions."""
     count, running, seconds, restarts = (200, 20, 5, 1) if quick else (2000, 200, 20, 3)
     work = partial(known.measure, count=count, running=running, seconds=seconds, restarts=restarts)
-    return {"known": play("known", work)}
+    yield {"known": play("known", work)}
 
 
-def paused(*, quick: bool) -> Body:
+def paused(*, quick: bool) -> Iterator[Body]:
     """Pauses under the load of W4."""
-    times = 1 if quick else 5
-    return {"pauses": play("pauses", lambda stage: pausing.measure(stage, W4, times, 1.0))}
+    work, times = (smaller(W4), 2) if quick else (W4, 5)
+    yield {"pauses": play("pauses", partial(pausing.measure, work=work, times=times, between=1.0))}
 
 
-def saved(*, quick: bool) -> Body:
+def saved(*, quick: bool) -> Iterator[Body]:
     """Checkpoints of 1,000 jobs under the load of W4."""
-    jobs, count = (100, 10) if quick else (1000, 100)
-    return {"saves": play("saves", lambda stage: saving.measure(stage, W4, jobs, count))}
+    work, jobs, count = (smaller(W4), 100, 10) if quick else (W4, 1000, 100)
+    yield {"saves": play("saves", partial(saving.measure, work=work, jobs=jobs, count=count))}
 
 
-MEASURED: dict[str, Callable[..., Body]] = {
+MEASURED: dict[str, Callable[..., Iterator[Body]]] = {
     "workloads": workloads, "scale": scaled, "known": many_known, "pauses": paused, "saves": saved,
 }  # fmt: skip
 
@@ -96,11 +98,16 @@ def run(part: str, *, quick: bool, keep: bool, count: int) -> list[Figure]:
     if part in older.PARTS:
         return older.run(part, quick=quick)
     more = {"count": count} if part == "workloads" else {}
-    found = {"about": records.about(quick=quick)} | MEASURED[part](quick=quick, **more)
-    record = records.save(part, found, keep=keep)
+    about, record = records.about(quick=quick), {}
+    for found in MEASURED[part](quick=quick, **more):  # what is there is kept, whatever becomes of the rest
+        record = records.save(part, {"about": about} | found, keep=keep)
     if part == "workloads":
         print(usage_table(record))
     return figures_of(part, record)
+
+
+def _told_to_stop(*_: object) -> None:
+    raise SystemExit(128 + signal.SIGTERM)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -113,6 +120,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = parser.parse_args(arguments)
     if unknown := set(given.parts) - {*MEASURED, *older.PARTS}:
         parser.error(f"no such part: {', '.join(sorted(unknown))}")
+    signal.signal(signal.SIGTERM, _told_to_stop)  # so that clusters are removed
     parts = given.parts or (["workloads"] if given.quick else [*MEASURED, *older.PARTS])
     figures: list[Figure] = []
     for part in parts:

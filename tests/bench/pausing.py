@@ -94,6 +94,8 @@ class Pausing:
         for _ in range(times):
             await asyncio.sleep(between)
             await self._pause_all()
+            seen = len(self.found.visible_milliseconds)
+            print(f"  {seen} pauses seen, {self.found.late_launches} late launches", flush=True)
         await executions.succeeded(self._api, self._namespace, len(self._watched))
         watching.cancel()
         await asyncio.gather(watching, return_exceptions=True)

@@ -57,6 +57,7 @@ async def measure(stage: Stage, work: Workload, jobs: int, count: int) -> Saves:
         await asyncio.sleep(2)
         for number in range(count):
             taken.append(await _take(stage, namespace, f"c{number}", ready))
+    print(f"  {count} checkpoints of {jobs} jobs, the longest {max(taken):.0f} ms", flush=True)
     watching.cancel()
     await asyncio.gather(watching, return_exceptions=True)
     return Saves(jobs, taken, answers)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
@@ -10,7 +11,7 @@ from pathlib import Path
 import aiohttp
 
 import cluster
-from bench import counters
+from bench import counters, executions
 from cairn.adapters.kube.api import Api, connect
 from cluster.procfs import PROC
 from support.operator_process import OperatorProcess
@@ -31,9 +32,18 @@ def fake_cluster(name: str) -> Iterator[cluster.Cluster]:
     try:
         there.kubectl.run("apply", "--server-side", "-f", str(ROOT / "crds"))
         there.kubectl.run("wait", "--for=condition=Established", "--timeout=60s", "-f", str(ROOT / "crds"))
+        asyncio.run(_watchable(there))
         yield there
     finally:
         cluster.stop(there)
+
+
+async def _watchable(there: cluster.Cluster) -> None:
+    api = await connect(str(there.kubeconfig))
+    try:
+        await executions.watchable(api)
+    finally:
+        await api.close()
 
 
 @contextmanager
