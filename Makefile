@@ -56,8 +56,9 @@ simulate: setup  ## Play simulated histories, a million unless HISTORIES= says o
 	$(PY) -m simulation --histories $(or $(HISTORIES),1000000) --write
 
 .PHONY: bench
-bench: setup  ## Measure, beside scripts that do the same without Cairn
-	$(PY) -m bench
+bench: setup  ## Measure, beside scripts that do the same without Cairn (PARTS="workloads …", KEEP=1 for docs/performance.md)
+	$(PY) -m cluster build --nodes fake
+	$(PY) -m bench $(PARTS) $(if $(KEEP),--keep)
 
 .PHONY: crash-points
 crash-points: setup  ## Kill the operator before and after every write and commit, for docs/reliability.md
@@ -87,11 +88,12 @@ fuzz: setup  ## Feed parsers what nobody would write, and keep what is worth it 
 	$(PY) -m fuzz --seed $(or $(SEED),1) --minutes $(or $(MINUTES),10)
 
 .PHONY: docs
-docs: setup  ## Generate what is made of code and data: references, pages of the command line, reliability
+docs: setup  ## Generate what is made of code and data: references, pages of the command line, reliability, performance
 	$(PY) docs/generate_reference.py
 	$(PY) docs/generate_openapi.py
 	$(PY) docs/generate_cli.py
 	$(PY) docs/generate_reliability.py
+	$(PY) docs/generate_performance.py
 
 .PHONY: chart
 chart: setup  ## Bring the chart up to date with crds/, render manifests/install.yaml and docs/values.md, check it

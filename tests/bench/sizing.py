@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
-from pathlib import Path
 from typing import Any, TypeVar
 
 import psycopg
 
 from bench.figures import Figure
+from bench.usage import resident
 from cairn.adapters.clock import system_clock
 from cairn.adapters.kube.api import Api
 from cairn.app.census import Census
@@ -28,12 +28,6 @@ _RELATIONS = """
     SELECT sum(pg_total_relation_size(c.oid)) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
     WHERE c.relkind = 'r' AND n.nspname = 'public'
 """
-
-
-def resident(pid: int) -> float:
-    """Megabytes of a process that are in memory."""
-    status = Path(f"/proc/{pid}/status").read_text()
-    return int(next(line for line in status.splitlines() if line.startswith("VmRSS:")).split()[1]) / 1000
 
 
 async def measure_memory(api: Api, pid: int, namespace: str, *, quick: bool) -> list[Figure]:

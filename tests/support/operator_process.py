@@ -87,6 +87,12 @@ class OperatorProcess:
         """Whether there is a process, be it a stopped one."""
         return self._process is not None and self._process.poll() is None
 
+    @property
+    def pid(self) -> int:
+        """That of its process."""
+        assert self._process is not None
+        return self._process.pid
+
     def check(self) -> None:
         """Whether it is still the process that was started, and alive."""
         assert self.running, self.log.read_text()[-4000:]
