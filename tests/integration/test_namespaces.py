@@ -19,7 +19,7 @@ from support.proxies.lies import Held
 pytestmark = pytest.mark.cluster
 
 
-KINDS = {"dagexecutions", "checkpoints", "jobs", "pods"}
+KINDS = {"dagexecutions", "checkpoints"}  # Kubernetes Jobs and pods are watched where there are executions
 
 
 async def test_a_namespace_that_goes_while_it_is_listed_makes_nobody_deaf(
