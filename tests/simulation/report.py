@@ -45,6 +45,10 @@ BUGS = (
         " one that had meanwhile heard of all that.",
         "tests/unit/app/test_reconcile.py::"
         "test_what_becomes_known_to_be_created_while_inputs_are_made_is_not_created_again"),
+    Bug("Likewise where the attempt had failed and another one had begun meanwhile: the one that had sent its inputs"
+        " long ago went on with the first.",
+        "tests/unit/app/test_reconcile.py::"
+        "test_what_becomes_known_to_be_created_while_inputs_are_made_is_not_created_again"),
     Bug("Retention went on with what it had planned although a restore had come to need it.",
         "tests/unit/app/checkpoints/test_keeper.py::"
         "test_what_a_restore_comes_to_need_while_others_are_retired_stays"),
