@@ -41,8 +41,16 @@ BUGS = (
     Bug("A delete that was remembered though the answer to that was missing was carried out only after a restart.",
         "tests/unit/app/checkpoints/test_keeper.py::"
         "test_a_delete_that_may_yet_be_remembered_is_looked_for_until_that_is_over"),
+    Bug("A delete that an operator had sent to be remembered, and that arrived long after it was killed, stayed"
+        " remembered until the next restart.",
+        "tests/unit/app/checkpoints/test_keeper.py::"
+        "test_a_delete_that_a_killed_operator_has_sent_to_be_remembered_is_looked_for_by_the_next"),
     Bug("With two leaders, a Job that another one had created, and somebody had deleted by hand, was created again by"
         " one that had meanwhile heard of all that.",
+        "tests/unit/app/test_reconcile.py::"
+        "test_what_becomes_known_to_be_created_while_inputs_are_made_is_not_created_again"),
+    Bug("Likewise where the attempt had failed and another one had begun meanwhile: the one that had sent its inputs"
+        " long ago went on with the first.",
         "tests/unit/app/test_reconcile.py::"
         "test_what_becomes_known_to_be_created_while_inputs_are_made_is_not_created_again"),
     Bug("Retention went on with what it had planned although a restore had come to need it.",

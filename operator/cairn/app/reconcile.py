@@ -224,7 +224,7 @@ class Reconciler:
         try:
             for manifest in action.inputs:
                 await self._create_once(manifest)
-            if self._is_created(view.key.uid, action):
+            if not self._awaits_job(view.key.uid, action):
                 return "adopted"
             body = await self._cluster.create(action.manifest)
         except AlreadyExists:
@@ -245,12 +245,15 @@ class Reconciler:
         self._telling.created(action, self._clock())
         return "created"
 
-    def _is_created(self, uid: str, action: Launch) -> bool:
-        """Whether it is known by now that the Job was created; it may even be gone, and its name free again."""
+    def _awaits_job(self, uid: str, action: Launch) -> bool:
+        """Whether the intent is still open, by what is known by now.
+
+        Else it is settled: its Job was created, and may even be gone with its attempt over, and its name free again.
+        """
         job, attempt = about_attempt(action).values()
         view = self._views.execution(uid)
         record = view.execution.status.jobs.get(str(job)) if view else None
-        return record is not None and record.attempt == attempt and bool(record.uid)
+        return record is not None and record.running and record.attempt == attempt and not record.uid
 
     def _refusal(self, before: Refusal | None, error: Refused) -> Refusal:
         """The refusal with the next try later each time."""

@@ -327,17 +327,28 @@ async def test_inputs_come_before_the_job_and_are_made_once(make: Make) -> None:
     assert len(bench.jobs()) == 2
 
 
+@pytest.mark.parametrize(
+    "known",
+    [
+        pytest.param({"uid": "uid-of-a-job", "reason": names.WAITING}, id="its Job was created"),
+        pytest.param({"attempt": 2, "reason": names.LAUNCHING}, id="it has failed and is tried again"),
+        pytest.param({"state": "Failed", "reason": names.LAUNCH_REJECTED}, id="it has ended"),
+        pytest.param(None, id="its execution is gone"),
+    ],
+)
 async def test_what_becomes_known_to_be_created_while_inputs_are_made_is_not_created_again(
-    make: Make, monkeypatch: pytest.MonkeyPatch
+    make: Make, monkeypatch: pytest.MonkeyPatch, known: Body | None
 ) -> None:  # fmt: skip
     """Another replica has created it, and somebody has deleted it since: its name is free, and its time was."""
     bench = make(params={"n": 1})
     creating = bench.cluster.create
 
     async def create(manifest: Body) -> Body:
-        if manifest["kind"] == "ConfigMap":
+        if manifest["kind"] == "ConfigMap" and known is None:
+            bench.views.forget_execution(bench.key.uid)
+        elif manifest["kind"] == "ConfigMap":
             body = bench.cluster.executions[bench.name]
-            body["status"]["jobs"][0] |= {"uid": "uid-of-a-job", "reason": "Waiting"}
+            body["status"]["jobs"][0] |= known
             body["metadata"]["resourceVersion"] = "900"
             bench.views.see_execution(body)
         return await creating(manifest)

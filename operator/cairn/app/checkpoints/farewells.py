@@ -31,7 +31,8 @@ class Farewells:
         self._home = home
         self._clock = clock
         self.any = True  # whether there may be remembered ones; at the start nobody knows
-        self._unsure_until: datetime | None = None  # a create whose answer is missing may still be done
+        # A create whose answer is missing may still be done; an operator that was killed may have sent one as well.
+        self._unsure_until: datetime = clock() + _MAY_STILL_BE_DONE
 
     async def remember(self, grave: Grave) -> None:
         """Keep a delete until the database is there; what is refused for good is only logged.
@@ -60,7 +61,7 @@ class Farewells:
     async def carry_out(self, rows: Rows) -> int:
         """Carry out what was remembered; how many there were. Raises StoreError, and the errors of the API."""
         # Now, not in the end: what is remembered meanwhile may have missed the list.
-        self.any = self._unsure_until is not None and self._clock() < self._unsure_until
+        self.any = self._clock() < self._unsure_until
         try:
             found = await self._cluster.list_config_maps(self._home, f"{names.LABEL_REMEMBERED}=true")
             for body in found:

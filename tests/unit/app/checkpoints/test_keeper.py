@@ -613,6 +613,7 @@ async def test_a_delete_that_is_remembered_while_others_are_carried_out_has_its_
 async def test_a_delete_that_may_yet_be_remembered_is_looked_for_until_that_is_over() -> None:
     bench = Bench()
     farewells = bench.outbox.farewells
+    bench.now += timedelta(minutes=6)
     await bench.sweeper.sweep()
     assert not farewells.any
     bench.cluster.fail("create ConfigMap", Unavailable("no answer"))
@@ -626,6 +627,16 @@ async def test_a_delete_that_may_yet_be_remembered_is_looked_for_until_that_is_o
     bench.now += timedelta(minutes=6)
     await bench.sweeper.sweep()
     assert not farewells.any
+
+
+async def test_a_delete_that_a_killed_operator_has_sent_to_be_remembered_is_looked_for_by_the_next() -> None:
+    bench = Bench()
+    await bench.sweeper.sweep()
+    await bench.cluster.create(graves.remembered(Grave("checkpoint_1", TENANT, bench.uid, "d"), "home", "late"))
+    bench.now += timedelta(minutes=5)
+    await bench.sweeper.sweep()
+    assert set(bench.rows.buried) == {"checkpoint_1"} and not bench.outbox.farewells.any
+    assert not [name for kind, name in bench.cluster.objects if kind == "ConfigMap"]
 
 
 async def test_a_delete_is_remembered_at_the_next_try_where_there_were_too_many_requests() -> None:
