@@ -158,7 +158,8 @@ class Judge:
     def _check_status(self, held: Body, new: Body) -> None:
         uid, old = held["metadata"]["uid"], held.get("status", {})
         if restores.begins_fork(old, new) and not held["spec"].get("jobs"):
-            self._borrowed[uid] = self.specs[new["restoredFrom"]["checkpointId"]]["jobs"]
+            self._borrowed[uid] = self.specs[new["restoredFrom"]["checkpointId"]].get("jobs", [])
+            require(bool(self._borrowed[uid]), f"{held['metadata']['name']} began without any job")
         spec = self.whole_spec(held)
         restores.check_restore(held["spec"], old, new, self._saved, self._live(uid))
         if not restores.goes_back(old, new):

@@ -434,6 +434,16 @@ def test_the_jobs_of_a_checkpoint_are_held_by_the_fork_itself() -> None:
     assert restored.packs == (packs.name_of(results.manifest),)
 
 
+def test_a_fork_without_jobs_of_a_checkpoint_without_jobs_is_refused_and_does_not_succeed_in_nothing() -> None:
+    """The checkpoint is of a fork that had not begun, and takes its own jobs from another one."""
+    before = borrowing()
+    assert before.spec is not None
+    before = replace(before, spec=replace(before.spec, jobs=()))
+    made = planned(before, restore=found(jobs=(), spec={"restoreFrom": {"checkpointName": "other"}}))
+    assert step(made) == (Step.REFUSED, names.CHECKPOINT_HOLDS_NOTHING)
+    assert (made.status.phase, made.status.started_at, made.before) == (Phase.PENDING, None, ())
+
+
 def test_after_a_restart_the_jobs_are_read_before_anything_else() -> None:
     began = applied(borrowing(), planned(borrowing(), restore=found(KEPT, JobRecord("b"), spec=HELD)))
     assert began.status.restored_from is not None
