@@ -32,9 +32,9 @@ class Judge:
         self.started: Counter[Attempt] = Counter()  # containers
         self.excused: set[Attempt] = set()  # whose pod somebody has taken by force
         self.excused_jobs: set[str] = set()  # that somebody has deleted by hand
-        self.held: dict[str, Records] = {}  # what a checkpoint has saved, by the name of its object
+        self.held: dict[str, Records] = {}  # what a checkpoint has saved, by its id
         self.specs: dict[str, Body] = {}  # likewise
-        self._ids: dict[str, str] = {}  # likewise; one that was deleted may be made again, with another id
+        self._ids: dict[str, str] = {}  # of the newest by its object's name, which may be used again
         self.settled: dict[str, Body] = {}  # phases of checkpoints, ever
         self.deleted: set[str] = set()  # ids of checkpoints that somebody has deleted
         self.statuses: dict[str, list[Records]] = {}  # every version that was stored, by execution UID
@@ -122,7 +122,7 @@ class Judge:
         else:
             known = found.object_name in self.settled
             require(known, f"row before object: {found.object_name} was written to the database alone")
-        if self._ids.get(found.object_name) != found.id:  # too large for an object
+        if found.id not in self.held:  # too large for an object
             self._keep(found.object_name, found.id, found.execution_uid, stored.content)
 
     def check_burial(self, grave: Grave) -> None:
@@ -158,7 +158,8 @@ class Judge:
     def _check_status(self, held: Body, new: Body) -> None:
         uid, old = held["metadata"]["uid"], held.get("status", {})
         if restores.begins_fork(old, new) and not held["spec"].get("jobs"):
-            self._borrowed[uid] = self.specs[new["restoredFrom"]["checkpointName"]]["jobs"]
+            self._borrowed[uid] = self.specs[new["restoredFrom"]["checkpointId"]].get("jobs", [])
+            require(bool(self._borrowed[uid]), f"{held['metadata']['name']} began without any job")
         spec = self.whole_spec(held)
         restores.check_restore(held["spec"], old, new, self._saved, self._live(uid))
         if not restores.goes_back(old, new):
@@ -209,9 +210,10 @@ class Judge:
             return old
         return old | {"jobs": [r for r in new["jobs"] if r["state"] in rules.ENDED]}
 
-    def _saved(self, name: str) -> Records:
-        require(name in self.held, f"{name} was restored, and was never Ready")
-        return self.held[name]
+    def _saved(self, origin: Mapping[str, str]) -> Records:
+        id = origin.get("checkpointId") or self._ids.get(origin["checkpointName"], "")
+        require(id in self.held, f"{origin} was restored, and was never Ready")
+        return self.held[id]
 
     def _live(self, uid: str) -> set[tuple[str, int]]:
         return {attempt_of(pod)[1:] for pod in self.pods_of(uid) if not has_ended(pod)}
@@ -245,7 +247,7 @@ class Judge:
         records = {job: record_to_wire(record) for job, record in state.status.jobs.items()}
         ever = [{}, *self.statuses.get(uid, ())]
         require(records in ever, f"invariant 5: {name} holds what was never stored: {records}, but {ever[-1]}")
-        self.held[name], self.specs[name], self._ids[name] = records, dict(state.spec), id
+        self.held[id], self.specs[id], self._ids[name] = records, dict(state.spec), id
 
     def note_execution(self, body: Body) -> None:
         """An execution was written, by whomever: what its restore and its pause go back to may not go."""

@@ -62,6 +62,13 @@ BUGS = (
         "test_what_ends_instead_of_being_launched_decides_about_the_others_at_once"),
     Bug("After a rewind that was refused, nothing was launched before the next event or resync.",
         "tests/unit/core/test_restoring.py::test_what_has_waited_goes_on_once_a_rewind_is_refused"),
+    Bug("A fork without jobs, of a checkpoint of a fork that had not begun and has none either, succeeded in nothing.",
+        "tests/unit/core/test_restoring.py::"
+        "test_a_fork_without_jobs_of_a_checkpoint_without_jobs_is_refused_and_does_not_succeed_in_nothing"),
+    Bug("With two leaders, a rewind gave up an attempt whose create was refused; another one's create came later, and"
+        " its container could run beside the next attempt.",
+        "tests/unit/core/test_restoring.py::"
+        "test_an_intent_whose_create_is_refused_is_settled_by_a_rewind_and_never_given_up"),
 )  # fmt: skip
 
 NOT_COVERED = (

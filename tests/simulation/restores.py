@@ -10,7 +10,8 @@ from typing import Any
 
 from simulation.rules import ENDED, Wire, last_of, require
 
-Saved = Callable[[str], Mapping[str, Wire]]  # the records that the checkpoint of that object's name holds
+# The records that a checkpoint holds, given where a status says that it is: its id, or the name of its object alone.
+Saved = Callable[[Wire], Mapping[str, Wire]]
 
 _REMEMBERED = 200  # answers
 UNDER_WAY = ("Preparing", "Stopping")
@@ -50,9 +51,9 @@ def check_restore(spec: Wire, old: Wire, new: Wire, saved: Saved, pods: Iterable
     if phase(new) in UNDER_WAY:
         _check_nothing_starts(old, new)
     if swaps:
-        _check_swap(old, new, saved(old["restore"]["from"]["checkpointName"]), set(pods))
+        _check_swap(old, new, saved(old["restore"]["from"]), set(pods))
     if begins_fork(old, new):
-        _check_fork(new, saved(new["restoredFrom"]["checkpointName"]))
+        _check_fork(new, saved(new["restoredFrom"]))
 
 
 def _check_answers(old: Wire, new: Wire) -> None:
@@ -89,7 +90,7 @@ def _check_commit(spec: Wire, old: Wire, new: Wire, saved: Saved) -> None:
         require(asked.get("force", False), "a rewind was committed without a checkpoint of the state before it")
         return
     given_up = {r["id"]: _work(r) for r in new["jobs"]}
-    kept = {name: _work(r) for name, r in saved(restore["undo"]).items()}
+    kept = {name: _work(r) for name, r in saved({"checkpointName": restore["undo"]}).items()}
     require(given_up == kept, f"the checkpoint before the rewind holds {kept}, and {given_up} is given up")
 
 

@@ -50,6 +50,9 @@ def is_answered(draft: Draft, asked: Restore) -> bool:
 
 def objection_to(asked: Restore, made: RestorePlan) -> tuple[str, str] | None:
     """Why a plan is not carried out: reason and message."""
+    if not made.jobs:  # those of a fork that had not begun were to come from yet another checkpoint
+        text = "the checkpoint holds no jobs, its execution had not begun: write spec.jobs, or start from another one"
+        return names.CHECKPOINT_HOLDS_NOTHING, text
     if made.problems:
         reasons = {problem.reason for problem in made.problems}
         told = [f"{problem.job}: {problem.message}" for problem in made.problems]

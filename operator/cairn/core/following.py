@@ -3,7 +3,8 @@
 Rules:
 - Intent before effect: an attempt is marked `stopping` in a stored status before its Kubernetes Job is suspended.
 - An intent without a Job is settled under a pause or a cancel by creating the Job suspended, never forgotten: the
-  create may be under way. Only where that is refused under a cancel, or the job is in the spec no more, it is given up.
+  create may be under way. Only where that is refused under a cancel, or the job is in the spec no more, it is given up;
+  never for the sake of a rewind, after which the job runs again: the late create would make a second container of it.
 - What has not started when it is put on `hold`, or when its job is taken out of the spec, does not start either.
 - A held Job is released only by a view of the execution that is newer than the hold (generations only grow), so that a
   stale operator cannot start a container after `Paused`.
@@ -117,7 +118,7 @@ def _settle_intent(draft: Draft, record: JobRecord, job: JobSpec, name: str) -> 
     if refusal is not None and refusal.final:
         draft.put(record.as_ended(JobState.FAILED, refusal.reason, refusal.message, draft.now))
         return
-    if refusal is not None and record.stopping is not None:
+    if refusal is not None and record.stopping is not None and not draft.stopping:
         _withdraw(draft, record, conclude(record, Ended(EndKind.STOPPED), job, draft.now, last=True).record, name)
         return
     if refusal is not None and draft.awaits(refusal.retry_at, PASSING_MOST):

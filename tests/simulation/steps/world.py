@@ -222,9 +222,9 @@ class World:
         kept = [r for r in status["jobs"] if r["state"] in rules.ENDED]
         return self.status | {"jobs": kept}
 
-    def held_records(self, name: str) -> dict[str, Body]:
+    def held_records(self, origin: rules.Wire) -> dict[str, Body]:
         """The records that a checkpoint holds, by job; of one that is Ready."""
-        state = keeping.held(self.checkpoint(name))
+        state = keeping.held(self.checkpoint(origin["checkpointName"]))
         return {id: record_to_wire(record) for id, record in state.status.jobs.items()}
 
     def _live_attempts(self) -> set[tuple[str, int]]:

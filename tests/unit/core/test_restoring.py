@@ -33,6 +33,7 @@ from cairn.core.checkpoint.state import Attempt
 from cairn.core.checkpoint.trigger import Trigger
 from cairn.core.draft import Execution
 from cairn.core.naming import checkpoint_id
+from cairn.core.observed import Refusal
 from cairn.core.outputs import Outputs
 from cairn.core.restore import packs, records
 from cairn.core.restore.plan import Known, Saved
@@ -432,6 +433,16 @@ def test_the_jobs_of_a_checkpoint_are_held_by_the_fork_itself() -> None:
     assert restored is not None
     assert restored.configs == packs.name_of(configs.manifest)
     assert restored.packs == (packs.name_of(results.manifest),)
+
+
+def test_a_fork_without_jobs_of_a_checkpoint_without_jobs_is_refused_and_does_not_succeed_in_nothing() -> None:
+    """The checkpoint is of a fork that had not begun, and takes its own jobs from another one."""
+    before = borrowing()
+    assert before.spec is not None
+    before = replace(before, spec=replace(before.spec, jobs=()))
+    made = planned(before, restore=found(jobs=(), spec={"restoreFrom": {"checkpointName": "other"}}))
+    assert step(made) == (Step.REFUSED, names.CHECKPOINT_HOLDS_NOTHING)
+    assert (made.status.phase, made.status.started_at, made.before) == (Phase.PENDING, None, ())
 
 
 def test_after_a_restart_the_jobs_are_read_before_anything_else() -> None:
@@ -930,6 +941,19 @@ def test_an_intent_that_was_never_created_is_given_up_once_that_is_known() -> No
     assert launch.manifest["spec"]["suspend"] is True, "its create may be under way: the name is taken, suspended"
     held = kube_job("b", suspended=True, held_at=1)
     assert of_kind(planned(stored, held), StopJob) == [StopJob(name_of("b"), "job-b")]
+
+
+@pytest.mark.parametrize("stopping", [None, Stopping.CANCEL], ids=["running", "cancelled before"])
+def test_an_intent_whose_create_is_refused_is_settled_by_a_rewind_and_never_given_up(stopping: Stopping | None) -> None:
+    """Another create may be under way: it must find the name taken before the job runs again."""
+    before = rewinding(done("a"), running("b", uid="", stopping=stopping))
+    stored, _ = committed(before, back_to(JobRecord("a"), JobRecord("b")))
+    for seconds, expected in ((5, []), (0, ["Launch"])):
+        refused = {name_of("b"): Refusal(names.LAUNCH_REFUSED, "exceeded quota", after(seconds))}
+        made = planned(stored, refused=refused, absent=frozenset({name_of("b")}))
+        assert (step(made)[0], actions(made), made.status.jobs["b"].running) == (Step.STOPPING, expected, True)
+        assert made.status.jobs["b"].reason == names.LAUNCH_REFUSED, "it waits visibly"
+        assert all(launch.manifest["spec"]["suspend"] for launch in of_kind(made, Launch))
 
 
 def test_a_removed_running_job_is_stopped_too() -> None:

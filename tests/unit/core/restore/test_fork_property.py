@@ -184,7 +184,7 @@ def kept(history: History) -> set[str]:
     jobs = {j["id"]: j for j in history.world.whole_spec["jobs"]}
     again: set[str] = set()
     for name in sorted(jobs, key=lambda name: int(name[1:])):
-        record = history.world.held_records("here")[name]
+        record = history.world.held_records({"checkpointName": "here"})[name]
         if record["state"] != "Completed" or name in named or again & set(jobs[name]["dependsOn"]):
             again.add(name)
     return jobs.keys() - again
