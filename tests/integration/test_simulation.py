@@ -15,7 +15,7 @@ from simulation.history import History
 from simulation.variants import VARIANTS
 
 HISTORIES = 600
-ENOUGH_FOR_A_VARIANT = 300  # the first that shows it ends the search: most need ten, some a hundred
+ENOUGH_FOR_A_VARIANT = 600  # the first that shows it ends the search: most need ten, one needs three hundred
 
 
 def simulation(*arguments: str) -> subprocess.CompletedProcess[str]:

@@ -17,7 +17,7 @@ from simulation.variants import VARIANTS
 from support.reliability import save
 
 _MILLION = 1_000_000
-_ENOUGH_FOR_A_VARIANT = 300
+_ENOUGH_FOR_A_VARIANT = 600
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
