@@ -38,7 +38,6 @@ class Measured:
     recoveries: dict[str, list[float]] = field(default_factory=dict)
     node_lost: list[float] = field(default_factory=list)
     findings: list[str] = field(default_factory=list)
-    moved: str = ""  # the execution whose node was lost
 
 
 def run(times: int = TIMES) -> Measured:
@@ -55,10 +54,10 @@ def run(times: int = TIMES) -> Measured:
             repeats = times if seconds < _LONG else 1
             found.recoveries[told] = [_measured(rig, next(names), fault, seconds) for _ in range(repeats)]
             say(f"{told}: {', '.join(f'{each:.1f}' for each in found.recoveries[told])}")
-        found.moved = next(names)
-        found.node_lost = [_lost_node(rig, found.moved)]
+        _judge(rig, found)  # before a node goes, and with it all pods that had ended there
+        found.node_lost = [_lost_node(rig, next(names))]
         say(f"node lost: {found.node_lost[0]:.1f}")
-        _judge(rig, found)
+        _settled(rig, found)
         return found
 
 
@@ -118,17 +117,21 @@ def _lost_node(rig: Rig, name: str) -> float:
     return took
 
 
-def _judge(rig: Rig, found: Measured) -> None:
+def _settled(rig: Rig, found: Measured) -> Left:
+    """All that there is once everything rests, with checkpoints that verify."""
+
     def settled() -> bool:
         return not judge.settled(Left.of(rig), set())
 
     until(settled, "everything rests", WITHIN, lambda: judge.settled(Left.of(rig), set()))
     left = Left.of(rig)
     found.findings += [str(each) for each in judge.verify(rig, left)]
-    for execution in left.executions:
+    return left
+
+
+def _judge(rig: Rig, found: Measured) -> None:
+    for execution in _settled(rig, found).executions:
         name = execution["metadata"]["name"]
-        if name == found.moved:
-            continue  # Kubernetes itself has deleted a pod
         try:
             assert_each_attempt_ran_once(rig.kube, name)
         except AssertionError as error:
