@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import secrets
 import time
 from collections.abc import Callable
 from datetime import datetime
@@ -273,7 +274,7 @@ def _pending_for(kube: Kube, name: str, reason: str) -> Object | None:
 
 def test_a_state_too_large_for_an_object_fails_without_a_database(solo: Kube, start_operator: Start) -> None:
     start_operator(solo, DATABASE_URL="", CAIRN_OBJECT_STATE_BYTES="1000")
-    solo.run("work", hanging("a"))
+    solo.run("work", hanging("a"), params={"large": secrets.token_hex(1000)})  # so that it is, before anything has run
     checkpoint(solo, "large", "work")
     failed = until(lambda: settled(solo.get("ckpt", "large")), "an answer")
     assert (failed["status"]["phase"], condition(failed, "Ready")["reason"]) == ("Failed", "TooLarge")
