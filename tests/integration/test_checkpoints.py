@@ -312,7 +312,9 @@ def test_a_delete_with_postgres_away_is_remembered(
 def test_a_namespace_with_checkpoints_goes_while_postgres_is_away(
     solo: Kube, start: Start, rows: Rows, postgres: PostgresServer
 ) -> None:
-    start(solo)
+    home = f"{solo.namespace}-home"  # in which no other operator looks for what was remembered, with another database
+    solo.kubectl("create", "namespace", home)
+    start(solo, CAIRN_HOME_NAMESPACE=home)
     solo.run("work", job("a"))
     stored(solo, 1)
     postgres.stop()
@@ -321,6 +323,7 @@ def test_a_namespace_with_checkpoints_goes_while_postgres_is_away(
     finally:
         postgres.start()
     until(lambda: not rows.all(), "the row goes")
+    solo.kubectl("delete", "namespace", home, "--wait=false")
 
 
 def test_retention_keeps_the_newest_and_the_pinned(solo: Kube, start: Start, rows: Rows) -> None:

@@ -94,7 +94,7 @@ def deployed(there: Cluster, database: str, logs: Path) -> Iterator[Service]:
         account.can(home, "list", "namespaces", "--all-namespaces")
         kubeconfig = kubeconfig_for(there, account.token("--duration=24h"), Path(directory))
         operator = OperatorProcess(there.kubeconfig, logs / f"{run}-operator.log", f"{run}-*", DATABASE_URL=database,
-                                   CAIRN_SWEEP_SECONDS="2")  # fmt: skip
+                                   CAIRN_SWEEP_SECONDS="2", CAIRN_HOME_NAMESPACE=home.namespace)  # fmt: skip
         api = ApiProcess(kubeconfig, logs / f"{run}.log", **settings)
         try:
             yield Service(there, home, kubeconfig, operator.start(), api.start(), settings, editor)
