@@ -14,7 +14,7 @@ import pytest
 from simulation.history import History
 from simulation.variants import VARIANTS
 
-HISTORIES = 600
+HISTORIES = 400
 ENOUGH_FOR_A_VARIANT = 600  # the first that shows it ends the search: most need ten, one needs three hundred
 
 
