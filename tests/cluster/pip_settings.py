@@ -15,8 +15,8 @@ from io import StringIO
 from pathlib import Path
 
 _PATHS = ("cert", "client-cert", "find-links")
-_ADDRESSES = ("index-url", "extra-index-url", "no-index", "trusted-host", "proxy")
-_PASSED_ON = (*_PATHS, *_ADDRESSES, "timeout", "default-timeout", "retries")
+_PASSED_ON = (*_PATHS, "proxy", "timeout", "default-timeout", "retries")
+_OF_ADDRESSES = ("-url", "-index", "-host")  # what the names of those settings end with that say who is asked
 
 
 def interpreter() -> str:
@@ -35,7 +35,11 @@ def chosen(listing: str) -> dict[str, str]:
     lines = [line.partition("=") for line in listing.splitlines()]
     split = [(key.rpartition("."), value) for key, _, value in lines]
     ranked = sorted(split, key=lambda each: each[0][0] == ":env:")
-    return {key[2]: str(ast.literal_eval(value)) for key, value in ranked if key[2] in _PASSED_ON}
+    return {key[2]: str(ast.literal_eval(value)) for key, value in ranked if _is_passed_on(key[2])}
+
+
+def _is_passed_on(name: str) -> bool:
+    return name in _PASSED_ON or name.endswith(_OF_ADDRESSES)
 
 
 def as_file(settings: dict[str, str]) -> str:

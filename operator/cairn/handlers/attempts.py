@@ -7,11 +7,12 @@ queues per object that nothing here uses; and a part of Kopf that fails ends all
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
+from dataclasses import dataclass
 
 from cairn import names
-from cairn.adapters.kube.api import Api
+from cairn.adapters.kube.api import Api, Body
 from cairn.adapters.kube.reflector import Reflector
 from cairn.app.operator import Operator
 from cairn.config import Settings
@@ -21,18 +22,13 @@ _OURS = {"labelSelector": names.LABEL_EXECUTION_UID}
 _PREFIXES: Mapping[str, str] = {"jobs": "/apis/batch/v1", "pods": "/api/v1"}
 
 
-class _Jobs:
-    """Takes in Kubernetes Jobs."""
+@dataclass(frozen=True, slots=True)
+class _Told:
+    """What of an operator takes in one resource."""
 
-    def __init__(self, operator: Operator) -> None:
-        self.see, self.forget, self.listed_anew = operator.see_job, operator.forget_job, operator.listed_anew
-
-
-class _Pods:
-    """Takes in pods."""
-
-    def __init__(self, operator: Operator) -> None:
-        self.see, self.forget, self.listed_anew = operator.see_pod, operator.forget_pod, operator.listed_anew
+    see: Callable[[Body], None]
+    forget: Callable[[Body], None]
+    listed_anew: Callable[[], None]
 
 
 class AttemptWatches:
@@ -68,5 +64,7 @@ class AttemptWatches:
 
     def _reflector(self, resource: str, namespace: str) -> Reflector:
         scope = f"/namespaces/{namespace}" if namespace else ""
-        listener = _Jobs(self._operator) if resource == "jobs" else _Pods(self._operator)
+        told = self._operator
+        see, forget = (told.see_job, told.forget_job) if resource == "jobs" else (told.see_pod, told.forget_pod)
+        listener = _Told(see, forget, told.listed_anew)
         return Reflector(self._api, f"{_PREFIXES[resource]}{scope}/{resource}", _OURS, listener, self._silence)

@@ -67,8 +67,10 @@ def test_the_commit_of_an_image_is_the_newest_of_its_sources(tmp_path: Path) -> 
     ("listing", "settings"),
     [
         pytest.param("global.cert='/a'\n", {"cert": "/a"}, id="a-file"),
-        pytest.param(":env:.index-url='https://b'\nglobal.index-url='https://a'\n", {"index-url": "https://b"},
-                     id="a-variable-wins"),
+        pytest.param(":env:.trusted-host='b'\nglobal.trusted-host='a'\n", {"trusted-host": "b"}, id="a-variable-wins"),
+        pytest.param("global.no-index='true'\nglobal.any-url='x'\n", {"no-index": "true", "any-url": "x"},
+                     id="who-is-asked"),
+        pytest.param("global.proxy='x'\ninstall.url-of='y'\n", {"proxy": "x"}, id="by-the-end-of-the-name"),
         pytest.param("global.find-links='\\n/a\\n/b'\n", {"find-links": "\n/a\n/b"}, id="several-lines"),
         pytest.param(":env:.target='/a'\nglobal.user='true'\n", {}, id="where-packages-go-is-not-passed-on"),
         pytest.param("", {}, id="nothing"),
@@ -80,10 +82,10 @@ def test_settings_of_pip_that_are_passed_on(listing: str, settings: dict[str, st
 
 def test_settings_of_pip_as_a_file() -> None:
     read = RawConfigParser()
-    read.read_string(pip_settings.as_file({"find-links": "/a\n/b", "default-timeout": "9", "index-url": "https://x/%20"}))
-    assert dict(read["global"]) == {"find-links": "/a\n/b", "timeout": "9", "index-url": "https://x/%20"}
+    read.read_string(pip_settings.as_file({"find-links": "/a\n/b", "default-timeout": "9", "proxy": "x/%20"}))
+    assert dict(read["global"]) == {"find-links": "/a\n/b", "timeout": "9", "proxy": "x/%20"}
 
 
 def test_files_that_settings_of_pip_name(tmp_path: Path) -> None:
-    settings = {"cert": str(tmp_path), "find-links": f"{tmp_path}/none https://x {tmp_path}", "index-url": "/"}
+    settings = {"cert": str(tmp_path), "find-links": f"{tmp_path}/none https://x {tmp_path}", "proxy": "/"}
     assert pip_settings.files(settings) == [tmp_path, tmp_path]
