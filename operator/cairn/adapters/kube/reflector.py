@@ -13,6 +13,7 @@ import asyncio
 import logging
 import random
 from collections.abc import Mapping
+from contextlib import aclosing
 from http import HTTPStatus
 from typing import Any, Protocol
 
@@ -105,17 +106,18 @@ class Reflector:
     async def _watch(self) -> None:
         """Tell of what happens until the watch ends; raises _Expired, and the errors of the API."""
         told, rest = 0, b""
-        chunks = self._api.stream(
+        chunks: Any = self._api.stream(
             self._path, _OPEN_SECONDS + _ANSWER_SECONDS, watch="true", allowWatchBookmarks="true",
             resourceVersion=self._version, timeoutSeconds=str(_OPEN_SECONDS), **self._query,
         )  # fmt: skip
-        while (chunk := await self._next(chunks)) is not None:
-            *lines, rest = (rest + chunk).split(b"\n")
-            for line in lines:
-                self._take(line)
-                told += 1
-                if told % _AT_ONCE == 0:
-                    await asyncio.sleep(0)
+        async with aclosing(chunks):  # and with it the connection, whatever ends the watch
+            while (chunk := await self._next(chunks)) is not None:
+                *lines, rest = (rest + chunk).split(b"\n")
+                for line in lines:
+                    self._take(line)
+                    told += 1
+                    if told % _AT_ONCE == 0:
+                        await asyncio.sleep(0)
 
     async def _next(self, chunks: Any) -> bytes | None:
         """What comes next; None: the watch has ended, or is silent."""
@@ -124,7 +126,6 @@ class Reflector:
                 chunk: bytes | None = await anext(chunks, None)
                 return chunk
         except TimeoutError:
-            await chunks.aclose()
             logger.debug("%s: the watch is silent, and opened anew", self._path)
             return None
 
