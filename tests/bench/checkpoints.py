@@ -37,7 +37,7 @@ from cairn.core.actions import TakeCheckpoint
 from cairn.core.checkpoint import payload, serializer
 from cairn.core.checkpoint.book import Pending
 from cairn.core.checkpoint.state import Attempt, CheckpointState, Serialized, Trigger
-from cairn.core.status import to_wire
+from cairn.core.status_wire import to_wire
 from cairn.ports import Query
 from support.states import realistic_state
 

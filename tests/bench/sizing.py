@@ -15,7 +15,8 @@ from cairn.adapters.clock import system_clock
 from cairn.adapters.kube.api import Api
 from cairn.app.census import Census
 from cairn.app.views import Views
-from cairn.core.status import Phase, Status, to_wire
+from cairn.core.status import Phase, Status
+from cairn.core.status_wire import to_wire
 from simulation.build import running
 
 Body = dict[str, Any]

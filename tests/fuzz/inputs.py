@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from cairn.core.checkpoint import payload, serializer
 from cairn.core.outputs import BEGIN, END
-from cairn.core.status import to_wire
+from cairn.core.status_wire import to_wire
 from fuzz import corpus
 from support.states import JOB_IDS, JSON, TEXTS, checkpoint_states
 

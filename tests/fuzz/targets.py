@@ -26,7 +26,8 @@ from cairn.core.outputs import LogBlockParser, Outputs, OutputsError
 from cairn.core.parse import parse
 from cairn.core.planner import plan
 from cairn.core.spec import ExecutionSpec
-from cairn.core.status import Status, from_wire, to_wire
+from cairn.core.status import Status
+from cairn.core.status_wire import from_wire, to_wire
 from cairn.errors import InvalidSpec, Unreadable
 from fuzz import rest
 from mutations.schemas import schema

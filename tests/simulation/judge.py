@@ -12,7 +12,7 @@ from cairn import names
 from cairn.core.checkpoint import objects, serializer
 from cairn.core.checkpoint.state import Grave, Serialized, Stored
 from cairn.core.outputs import Outputs
-from cairn.core.status import record_to_wire
+from cairn.core.status_wire import record_to_wire
 from simulation import restores, rules
 from simulation.rules import require
 from simulation.server import CHECKPOINT, EXECUTION, JOB, POD, RESULT, ApiServer, Body

@@ -10,7 +10,7 @@ from typing import Any
 
 from cairn import names
 from cairn.app.logfields import Fields
-from cairn.core import status as statuses
+from cairn.core import status_wire
 from cairn.core.checkpoint.serializer import spec_digest
 from cairn.core.draft import Execution
 from cairn.core.manifests import Identity
@@ -77,7 +77,7 @@ class Borrowed:
 def viewed(key: Key, body: Mapping[str, Any], old: ExecutionView | None, borrowed: Borrowed | None) -> ExecutionView:
     """The view of a DAGExecution; what its spec comes to is taken over from an older view of the same generation."""
     meta, written = body["metadata"], body.get("spec") or {}
-    status = statuses.from_wire(body.get("status") or {})
+    status = status_wire.from_wire(body.get("status") or {})
     generation = meta["generation"]
     fields = {
         "generation": generation, "status": status, "found": body["status"] if status.unreadable else {},

@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 from datetime import timedelta
 
+from cairn.app.complaints import Complaints
 from cairn.app.executions import Borrowed, ExecutionView, origin_of
 from cairn.app.logs import read_outputs
 from cairn.app.restores import Restores
@@ -33,9 +34,10 @@ class Finder:
         self._views = views
         self._clock = clock
         self._restores = restores
+        self._complaints = Complaints(cluster)
 
-    async def look_up(self, view: ExecutionView, action: LookUp) -> bool:
-        """Read a Kubernetes Job, or its pods, live; there is always reason to look again."""
+    async def look_up(self, view: ExecutionView, action: LookUp) -> float:
+        """Read a Kubernetes Job, or its pods, live; there is reason to look again at once."""
         key = view.key
         if action.pods:
             pods = await self._cluster.list_pods(key.namespace, action.name)
@@ -43,16 +45,16 @@ class Finder:
                 self._views.see_pod(pod)
             if not pods:
                 self._views.note_absent(key.uid, action.name, self._clock(), pods=True)
-            return True
+            return 0.0
         try:
             self._views.see_job(await self._cluster.get_job(key.namespace, action.name))
         except Gone:
             self._views.note_absent(key.uid, action.name, self._clock(), pods=False)
-        return True
+        return 0.0
 
     async def explain(self, view: ExecutionView, action: Explain) -> None:
         """Find out why something waits."""
-        reason, message = await self._cluster.newest_warning(view.key.namespace, action.uid)
+        reason, message = await self._complaints.about(view.key.namespace, action.uid)
         self._views.seen(view.key.uid).explained[action.uid] = Explanation(reason, message, self._clock())
 
     async def read_log(self, view: ExecutionView, action: ReadLog) -> None:

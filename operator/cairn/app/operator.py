@@ -64,12 +64,14 @@ class Operator:
     def see_job(self, body: Mapping[str, Any]) -> None:
         """Take in a Kubernetes Job that was created or has changed."""
         self._note_event("jobs")
-        self._look_at(self._views.see_job(body))
+        if (job := self._views.see_job(body)) is not None:
+            self._look_soon(job.execution_uid)
 
     def see_pod(self, body: Mapping[str, Any]) -> None:
         """Take in a pod that was created or has changed."""
         self._note_event("pods")
-        self._look_at(self._views.see_pod(body))
+        if (pod := self._views.see_pod(body)) is not None:
+            (self._look_at if pod.ended else self._look_soon)(pod.execution_uid)
 
     def see_checkpoint(self, body: Mapping[str, Any]) -> None:
         """Take in a Checkpoint that was created or has changed."""
@@ -156,9 +158,14 @@ class Operator:
             self._listing.cancel()
         self._listing = asyncio.get_running_loop().call_at(min(now + QUIET_SECONDS, self._listing_ends), self.begin)
 
-    def _look_at(self, uid: str | None) -> None:
+    def _look_at(self, uid: str) -> None:
         if self._work is not None:
             self._work.look_at(uid)
+
+    def _look_soon(self, uid: str) -> None:
+        """Look at what is only to be told of: a job goes on by the end of a pod, all else about it may wait."""
+        if self._work is not None:
+            self._work.look_soon(uid)
 
     # --- The process
 

@@ -22,6 +22,7 @@ from cairn.app.executions import ExecutionView, Key
 from cairn.app.finder import Finder
 from cairn.app.logfields import about
 from cairn.app.logs import keep_log_tail
+from cairn.app.pace import Pace
 from cairn.app.restores import Restores
 from cairn.app.telling import Telling, about_attempt
 from cairn.app.views import Views
@@ -57,7 +58,6 @@ logger = logging.getLogger(__name__)
 
 Search = Explain | ReadLog | FetchResult | FetchPacks | FetchJobs | FetchCheckpoint  # done beside the loop
 
-WRITE_SOON = 0.2  # seconds a deferrable status write may wait for more to write
 CALLS_AT_ONCE = 32
 LOG_TAILS_AT_ONCE = 4
 REFUSED_AGAIN_FIRST = timedelta(seconds=1)
@@ -81,6 +81,7 @@ class Reconciler:
         self._calls = asyncio.Semaphore(CALLS_AT_ONCE)
         self._tails = asyncio.Semaphore(LOG_TAILS_AT_ONCE)
         self._deferred: dict[str, float] = {}
+        self.pace = Pace()
         self._background: set[asyncio.Task[None]] = set()
         self._keeping: set[asyncio.Task[None]] = set()  # of these, what is done but once: log tails
         self._under_way: set[tuple[str, ...]] = set()
@@ -93,6 +94,7 @@ class Reconciler:
         view = self._views.execution(key.uid)
         if view is None:
             self._deferred.pop(key.uid, None)
+            self.pace.forget(key.uid)
             return None
         now = self._clock()
         plan = make_plan(view.execution, self._views.observe(key.uid, now), now=now, shape=view.shape)
@@ -118,15 +120,15 @@ class Reconciler:
     # --- Applying a plan
 
     async def _apply(self, view: ExecutionView, plan: Plan) -> float | None:
-        await self._all(view, plan.before)
         wait = self._defer(view.key.uid, plan)
         if plan.urgency is not Urgency.NONE and wait is None:
+            await self._all(view, plan.before)
             await self._store(view, plan)
             self._events.write(view.execution.identity, plan.notes)
             view = self._views.execution(view.key.uid) or view
-        looks = await self._all(view, plan.after)
-        waits = [w for w in (plan.requeue_after, wait, 0.0 if any(looks) else None) if w is not None]
-        return min(waits, default=None)
+        looks = await self._all(view, plan.after if wait is None else plan.in_time)
+        waits = (plan.requeue_after, wait, *looks)
+        return min((w for w in waits if w is not None), default=None)
 
     def _defer(self, uid: str, plan: Plan) -> float | None:
         """How long the status write still waits for more to write; None: not at all."""
@@ -134,7 +136,7 @@ class Reconciler:
             self._deferred.pop(uid, None)
             return None
         now = asyncio.get_running_loop().time()
-        due = self._deferred.setdefault(uid, now + WRITE_SOON)
+        due = self._deferred.setdefault(uid, now + self.pace.write(uid))
         if now < due:
             return due - now
         del self._deferred[uid]
@@ -142,29 +144,33 @@ class Reconciler:
 
     async def _store(self, view: ExecutionView, plan: Plan) -> None:
         key = view.key
-        version = await self._cluster.write_status(key.namespace, key.name, key.uid, view.resource_version, plan.wire)
+        wire = dict(plan.wire)
+        with self.pace.timed(key.uid):
+            version = await self._cluster.write_status(key.namespace, key.name, key.uid, view.resource_version, wire)
         self._views.wrote_status(key, version, plan.status)
         self._telling.stored(view.execution, plan.status, self._clock())
         restored = plan.status.restored_from
         if restored is not None and restored is not view.execution.status.restored_from:
             self.look_at(restored.origin.execution_uid)  # which remembers its forks
 
-    async def _all(self, view: ExecutionView, actions: tuple[Action, ...]) -> list[bool]:
+    async def _all(self, view: ExecutionView, actions: tuple[Action, ...]) -> list[float | None]:
         """Perform actions at once; one that fails does not keep the others from being tried."""
         if not actions:
             return []
         outcomes = await asyncio.gather(*(self._perform(view, a) for a in actions), return_exceptions=True)
+        waits: list[float | None] = []
         for outcome in outcomes:
             if isinstance(outcome, BaseException):
                 raise outcome
-        return [bool(outcome) for outcome in outcomes]
+            waits.append(outcome)
+        return waits
 
-    async def _perform(self, view: ExecutionView, action: Action) -> bool:
-        """Perform one action; whether there is reason to look again at once."""
+    async def _perform(self, view: ExecutionView, action: Action) -> float | None:
+        """Perform one action; in how many seconds there is reason to look again, if there is."""
         async with self._calls:
             match action:
                 case SaveResult():
-                    return await self._save_result(action)
+                    await self._save_result(action)
                 case Launch():
                     return await self._launch(view, action)
                 case StopJob(stray=True):
@@ -172,25 +178,24 @@ class Reconciler:
                 case Release() | Hold() | StopJob():
                     return await self._patch_job(view, action)
                 case SetPaused():
-                    return await self._set_paused(view, action)
+                    await self._set_paused(view, action)
                 case TakeCheckpoint():
                     self.take_checkpoint(view, action)
-                    return False
                 case LookUp():
                     return await self._finder.look_up(view, action)
                 case DeleteExecution():
                     key = view.key
                     await self._cluster.delete_execution(key.namespace, key.name, key.uid)
-                    return False
                 case SavePack():
-                    return await self._save_pack(action)
+                    await self._save_pack(action)
                 case KeepLogTail():
                     name = action.manifest["metadata"]["name"]
-                    return self._start(view.key, action, name, self._keep_log_tail(action), look=False)
+                    self._start(view.key, action, name, self._keep_log_tail(action), look=False)
                 case Explain() | ReadLog() | FetchResult() | FetchPacks() | FetchJobs() | FetchCheckpoint():
-                    return self._start(view.key, action, *self._search(view, action))
+                    self._start(view.key, action, *self._search(view, action))
                 case _:
                     assert_never(action)
+        return None
 
     def _search(self, view: ExecutionView, action: Search) -> tuple[str, Coroutine[Any, Any, None]]:
         """What is looked for, of its kind, and the search for it."""
@@ -212,11 +217,11 @@ class Reconciler:
 
     # --- Launching and stopping
 
-    async def _launch(self, view: ExecutionView, action: Launch) -> bool:
+    async def _launch(self, view: ExecutionView, action: Launch) -> float:
         with about(about_attempt(action)):
             outcome = await self._created(view, action)
             metrics.LAUNCHES.labels(outcome).inc()
-        return True
+        return self.pace.look(view.key.uid) if outcome in ("created", "adopted") else 0.0
 
     async def _created(self, view: ExecutionView, action: Launch) -> str:
         """Create a Kubernetes Job; what has come of it, in a word for the metrics."""
@@ -287,7 +292,7 @@ class Reconciler:
         seen.refused[action.name] = Refusal(names.NAME_TAKEN, message, self._clock(), final=True)
         return "taken"
 
-    async def _patch_job(self, view: ExecutionView, action: Release | Hold | StopJob) -> bool:
+    async def _patch_job(self, view: ExecutionView, action: Release | Hold | StopJob) -> float | None:
         metadata: dict[str, Any] = {"uid": action.uid}
         match action:
             case Release(resource_version=version):
@@ -306,9 +311,9 @@ class Reconciler:
             self._views.see_job(await self._cluster.patch_job(view.key.namespace, action.name, patch))
         except (Conflict, Gone):
             return await self._finder.look_up(view, LookUp(action.name))
-        return False
+        return None
 
-    async def _stop_stray(self, view: ExecutionView, action: StopJob) -> bool:
+    async def _stop_stray(self, view: ExecutionView, action: StopJob) -> float | None:
         """Suspend a Job without a live record: unless the record is only newer than the view that misses it.
 
         An intent is stored before its Job is created, so an execution read after the Job was seen has the record.
@@ -319,29 +324,26 @@ class Reconciler:
         logger.warning("%s: Kubernetes Job %s runs without a live record and is suspended", view.key, action.name)
         return await self._patch_job(view, action)
 
-    async def _set_paused(self, view: ExecutionView, action: SetPaused) -> bool:
+    async def _set_paused(self, view: ExecutionView, action: SetPaused) -> None:
         spec: dict[str, Any] = {"paused": action.paused}
         if action.reason:
             spec["pause"] = {"reason": action.reason}
         key = view.key
         await self._cluster.patch_paused(key.namespace, key.name, view.resource_version, spec)
-        return False
 
     # --- What is kept
 
-    async def _save_pack(self, action: SavePack) -> bool:
+    async def _save_pack(self, action: SavePack) -> None:
         await self._create_once(action.manifest)
         for _, attempt in packs.read_results(action.manifest):
             if attempt.outputs is not None:
                 self._views.outputs.put(attempt.outputs)
-        return False
 
-    async def _save_result(self, action: SaveResult) -> bool:
+    async def _save_result(self, action: SaveResult) -> None:
         if action.outputs is not None:
             self._views.outputs.put(action.outputs)
         if await self._create_once(action.manifest):
             self._archive.note(action.manifest, action.outputs)
-        return False
 
     async def _keep_log_tail(self, action: KeepLogTail) -> None:
         async with self._tails:
@@ -353,12 +355,12 @@ class Reconciler:
 
     def _start(
         self, key: Key, action: Action, subject: str, work: Coroutine[Any, Any, None], *, look: bool = True
-    ) -> bool:
+    ) -> None:
         """Do a slow thing beside the loop, once at a time, and look at the execution again when it is done."""
         mark = (key.uid, type(action).__name__, subject)
         if mark in self._under_way:
             work.close()
-            return False
+            return
         self._under_way.add(mark)
         task = asyncio.create_task(self._guarded(key, mark, work, look=look))
         self._background.add(task)
@@ -366,7 +368,6 @@ class Reconciler:
         if not look:
             self._keeping.add(task)
             task.add_done_callback(self._keeping.discard)
-        return False
 
     async def _guarded(
         self, key: Key, mark: tuple[str, ...], work: Coroutine[Any, Any, None], *, look: bool

@@ -25,7 +25,7 @@ from cairn.app.checkpoints.views import Lane
 from cairn.app.executions import ExecutionView
 from cairn.app.views import Views
 from cairn.config import Settings
-from cairn.core import status as statuses
+from cairn.core import status_wire
 from cairn.core.checkpoint import objects, serializer
 from cairn.core.checkpoint.objects import CheckpointObject
 from cairn.core.checkpoint.state import Checkpoint, CheckpointState, Stored
@@ -233,7 +233,7 @@ class Restores:
         except Gone:
             body = None
         if body is not None and body["metadata"]["uid"] == found.execution_uid:
-            live = statuses.from_wire(body.get("status") or {})
+            live = status_wire.from_wire(body.get("status") or {})
             return Known(live.jobs, final=live.finished)
         newest = await self._newest_state(found) or state
         return Known(newest.status.jobs, final=newest.status.finished)

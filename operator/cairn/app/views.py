@@ -43,6 +43,7 @@ class _Seen:
 
     jobs: dict[str, KubeJob] = field(default_factory=dict)
     pods: dict[str, dict[str, KubePod]] = field(default_factory=dict)
+    gone: set[str] = field(default_factory=set)
     absent: dict[str, datetime] = field(default_factory=dict)
     absent_pods: dict[str, datetime] = field(default_factory=dict)
     refused: dict[str, Refusal] = field(default_factory=dict)
@@ -143,7 +144,7 @@ class Views:
 
     def forget_findings(self) -> None:
         """Keep what watches bring; what was looked up, tried or decided besides is found anew when it is needed."""
-        self._seen = {uid: _Seen(jobs=seen.jobs, pods=seen.pods) for uid, seen in self._seen.items()}
+        self._seen = {uid: _Seen(jobs=seen.jobs, pods=seen.pods, gone=seen.gone) for uid, seen in self._seen.items()}
 
     def execution(self, uid: str) -> ExecutionView | None:
         """The execution with that UID, if it has been seen."""
@@ -181,8 +182,8 @@ class Views:
         """What has been seen of an execution's attempts, to be noted in."""
         return self._seen.setdefault(uid, _Seen())
 
-    def see_job(self, body: Mapping[str, Any]) -> str | None:
-        """Take in a Kubernetes Job; the UID of its execution, or None where a plan would see nothing new."""
+    def see_job(self, body: Mapping[str, Any]) -> KubeJob | None:
+        """Take in a Kubernetes Job; None where a plan would see nothing new."""
         job = kube_job(body)
         seen = self.seen(job.execution_uid)
         old = seen.jobs.get(job.name)
@@ -192,7 +193,7 @@ class Views:
         seen.absent.pop(job.name, None)
         seen.refused.pop(job.name, None)
         unchanged = old is not None and replace(old, resource_version=job.resource_version) == job
-        return None if unchanged else job.execution_uid
+        return None if unchanged else job
 
     def forget_job(self, body: Mapping[str, Any]) -> str:
         """A Kubernetes Job was deleted; the UID of its execution."""
@@ -203,11 +204,12 @@ class Views:
         seen = self._seen.get(job.execution_uid)
         if seen is not None and (known := seen.jobs.get(job.name)) is not None and known.uid == job.uid:
             del seen.jobs[job.name]
+            seen.gone.add(job.name)
             self._tidy(job.execution_uid)
         return job.execution_uid
 
-    def see_pod(self, body: Mapping[str, Any]) -> str | None:
-        """Take in a pod of a Kubernetes Job; the UID of its execution, or None where a plan would see nothing new."""
+    def see_pod(self, body: Mapping[str, Any]) -> KubePod | None:
+        """Take in a pod of a Kubernetes Job; None where a plan would see nothing new."""
         pod = kube_pod(body)
         seen = self.seen(pod.execution_uid)
         pods = seen.pods.setdefault(pod.job_name, {})
@@ -217,7 +219,7 @@ class Views:
         unchanged = old == pod
         pods[pod.uid] = pod
         seen.absent_pods.pop(pod.job_name, None)
-        return None if unchanged else pod.execution_uid
+        return None if unchanged else pod
 
     def forget_pod(self, body: Mapping[str, Any]) -> str:
         """A pod object is gone; the UID of its execution. How its containers ended stays a fact, and is remembered."""
@@ -266,7 +268,8 @@ class Views:
             seen.pods.pop(name, None)
         else:
             seen.absent[name] = now
-            seen.jobs.pop(name, None)
+            if seen.jobs.pop(name, None) is not None:
+                seen.gone.add(name)
 
     def observe(self, uid: str, now: datetime) -> Observed:
         """What the planner may look at."""
@@ -275,6 +278,7 @@ class Views:
         return Observed(
             jobs=seen.jobs,
             pods={name: tuple(pods.values()) for name, pods in seen.pods.items() if pods},
+            gone=seen.gone,
             absent=_recent(seen.absent, now),
             absent_pods=_recent(seen.absent_pods, now),
             refused=seen.refused,

@@ -72,6 +72,11 @@ class Work:
         if uid is not None and (view := self._views.execution(uid)) is not None:
             self._queue.add(view.key)
 
+    def look_soon(self, uid: str) -> None:
+        """Look at the execution with that UID within a moment, together with what comes until then."""
+        if (view := self._views.execution(uid)) is not None:
+            self._queue.add_after(view.key, self._reconciler.pace.look(uid))
+
     def add_everything(self) -> None:
         """Look at everything that is known."""
         for key in self._views.keys():

@@ -19,8 +19,7 @@ from cairn import names
 from cairn.app.control.executions import Where
 from cairn.app.control.watching import versions
 from cairn.cli.session import REFUSED, Session, plain
-from cairn.core import asking
-from cairn.core import status as statuses
+from cairn.core import asking, status_wire
 from cairn.core.status import FINISHED, JobRecord, JobState, Phase, Status
 
 Change = tuple[str, str]  # the id of a job, empty for the execution itself; and what it has come to
@@ -43,7 +42,7 @@ async def _follow(session: Session, where: Where) -> int:
     before = Status()
     async with aclosing(versions(session.desk, where.namespace, where.name)) as seen:
         async for body in seen:
-            now = statuses.from_wire(body.get("status") or {})
+            now = status_wire.from_wire(body.get("status") or {})
             for job, told in changes(before, now):
                 title = f"{where.name}/{job}" if job else where.name
                 typer.echo(plain(f"{session.clock():%Y-%m-%dT%H:%M:%SZ}  {title}  {told}").replace("\n", " "))

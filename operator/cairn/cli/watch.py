@@ -18,8 +18,7 @@ from cairn.app.looking import look
 from cairn.cli import following
 from cairn.cli.render.live import execution_tree
 from cairn.cli.session import REFUSED, ContextOption, NameArgument, NamespaceOption, Session, serve
-from cairn.core import asking
-from cairn.core import status as statuses
+from cairn.core import asking, status_wire
 from cairn.core.forecast import Estimates, Forecast, learn, time_left
 from cairn.core.status import Phase, Status
 from cairn.ports import Body
@@ -55,7 +54,7 @@ def run(
 
 def earlier(where: Where, there: Iterable[Body]) -> list[Status]:
     """The runs that have succeeded and had most of its jobs."""
-    every = {body["metadata"]["uid"]: statuses.from_wire(body.get("status") or {}) for body in there}
+    every = {body["metadata"]["uid"]: status_wire.from_wire(body.get("status") or {}) for body in there}
     ours = every.pop(where.uid, Status()).jobs.keys()
     done = (status for status in every.values() if status.phase is Phase.SUCCEEDED)
     return [status for status in done if len(ours & status.jobs.keys()) >= _ALIKE * max(len(ours), 1)]

@@ -23,8 +23,7 @@ from cairn.app.control.watching import versions
 from cairn.client.changes import Change, changes
 from cairn.client.connection import Connection, in_time, plan_model, restore_asks
 from cairn.client.models import Checkpoint, DAGExecution, Plan, RequestStatus
-from cairn.core import asking
-from cairn.core import status as statuses
+from cairn.core import asking, status_wire
 from cairn.core.asking import Repair
 from cairn.core.drawing.model import draw
 from cairn.core.drawing.svg import svg
@@ -83,7 +82,7 @@ class Execution:
             return None
         if not spec.jobs:
             return None  # they come from the checkpoint that it was forked from
-        status = statuses.from_wire(self._body.get("status") or {})
+        status = status_wire.from_wire(self._body.get("status") or {})
         return svg(draw(spec, Shape(spec), status, name=self.name))
 
     # --- Reading

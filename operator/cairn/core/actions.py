@@ -6,6 +6,7 @@ Order (design: result, then status record, then everything else):
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum
@@ -16,6 +17,7 @@ from cairn.core.observed import KubePod
 from cairn.core.outputs import Outputs
 from cairn.core.spec import Restore
 from cairn.core.status import Status
+from cairn.core.status_wire import to_wire
 
 Manifest = dict[str, Any]
 
@@ -196,7 +198,19 @@ class Plan:
     after: tuple[Action, ...] = ()
     notes: tuple[Note, ...] = ()
     requeue_after: float | None = None  # seconds
-    wire: dict[str, Any] = field(default_factory=dict)  # `status` as it is stored
+    mended: Mapping[str, Any] | None = None  # what is stored in place of `status`, which cannot be written down
+
+    @property
+    def wire(self) -> Mapping[str, Any]:
+        """`status` as it is to be stored; empty where there is nothing to store."""
+        if self.urgency is Urgency.NONE:
+            return {}
+        return to_wire(self.status) if self.mended is None else self.mended
+
+    @property
+    def in_time(self) -> tuple[Action, ...]:
+        """Of `after`, what may be done while the write of the status waits: all that it does not tell of."""
+        return tuple(action for action in self.after if not isinstance(action, KeepLogTail))
 
     @property
     def idle(self) -> bool:

@@ -6,7 +6,8 @@ Rules (design: "a pod that succeeded is a job that is done", "deleted is not end
 - A pod that succeeded wins over everything that comes later, a deadline or a stop included.
 - A pod that failed while it was being deleted is judged when its Job says why (a deadline is the program's failure, a
   deletion by hand the cluster's); the Job controller always says so in the end.
-- A recorded Kubernetes Job that a live read does not find is an infrastructure failure; it is never created again.
+- A Kubernetes Job that is recorded, or was seen, and that a live read does not find is an infrastructure failure; it is
+  never created again.
 - That a Job has ended says nothing about a pod that has not been seen: first a live read has to miss that, too.
 """
 
@@ -129,10 +130,10 @@ def _succeeded(
 
 
 def _without_job(record: JobRecord, name: str, pods: Sequence[KubePod], observed: Observed) -> Finding:
-    if not record.uid and not pods:
+    if not record.uid and not pods and name not in observed.gone:
         return Unlaunched()
     if not record.uid and name not in observed.absent:
-        return Unconfirmed()  # a pod shows that there was a Job
+        return Unconfirmed()  # there was a Job, as it was seen itself, or a pod shows
     live = next((p for p in pods if not p.ended), None)
     if live is not None:  # orphaned, or not collected yet: it runs on, and may still succeed
         return Alive(None, live, names.JOB_DELETED, "its Kubernetes Job was deleted; the pod still runs")

@@ -27,13 +27,13 @@ class Concluded:
 
 def with_seen(record: JobRecord, job: KubeJob | None, pod: KubePod | None) -> JobRecord:
     """The record with what can now be seen of its attempt: UIDs, the definition that really runs, the start."""
-    return replace(
-        record,
-        uid=record.uid or (job.uid if job else ""),
-        definition=job.definition if job and job.definition else record.definition,
-        pod_uid=record.pod_uid or (pod.uid if pod else ""),
-        started_at=record.started_at or (pod.started_at if pod else None),
-    )
+    uid = record.uid or (job.uid if job else "")
+    definition = job.definition if job and job.definition else record.definition
+    pod_uid = record.pod_uid or (pod.uid if pod else "")
+    started_at = record.started_at or (pod.started_at if pod else None)
+    if (uid, definition, pod_uid, started_at) == (record.uid, record.definition, record.pod_uid, record.started_at):
+        return record
+    return replace(record, uid=uid, definition=definition, pod_uid=pod_uid, started_at=started_at)
 
 
 def conclude(record: JobRecord, ended: Ended, job: JobSpec, now: datetime, *, last: bool) -> Concluded:

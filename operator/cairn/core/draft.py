@@ -57,6 +57,7 @@ class Draft:
     outputs: dict[str, Outputs] = field(default_factory=dict)  # by digest, of attempts that ended in this very plan
     unsettled: list[str] = field(default_factory=list)  # what keeps a pause from being complete
     critical: list[str] = field(default_factory=list)  # ready, but for a checkpoint that is to be taken first
+    clean: bool = False  # no record is failed or skipped
     failing: bool = False  # `failurePolicy: Stop` lets nothing start but runOn Failure and Done
     held: bool = False  # a fork that has not begun: nothing of it is looked at
     rewinding: bool = False  # a rewind is being prepared: nothing starts meanwhile
@@ -83,6 +84,7 @@ class Draft:
     def put(self, record: JobRecord) -> None:
         """Decide what is recorded of a job."""
         self.records[record.id] = record
+        self.clean = self.clean and not record.went_wrong
 
     def awaits(self, moment: datetime, most: timedelta) -> bool:
         """Whether a moment is still to come; then there is another look at it.

@@ -87,8 +87,10 @@ class Skip:
 Readiness = Ready | Blocked | Skip
 
 
-def readiness(job: JobSpec, records: Records) -> Readiness:
-    """Whether the dependencies of a pending job let it start."""
+def readiness(job: JobSpec, records: Records, *, clean: bool = False) -> Readiness:
+    """Whether the dependencies of a pending job let it start. `clean`: no record at all is failed or skipped."""
+    if clean and not all(records[name].terminal for name in job.depends_on):
+        return Blocked()  # most jobs of a large execution, most of the time: the first dependency tells
     above = [records[name] for name in job.depends_on]
     failed = [r.id for r in above if r.state is JobState.FAILED or _skipped_by_failure(r)]
     skipped = [r.id for r in above if r.state is JobState.SKIPPED and not _skipped_by_failure(r)]

@@ -47,6 +47,7 @@ def settle_and_launch(draft: Draft) -> None:
 def _ends_any(draft: Draft) -> bool:
     """Decide about every pending job; whether one that was to be launched has ended instead."""
     draft.critical.clear()
+    draft.clean = not any(record.went_wrong for record in draft.records.values())
     failures = _failures(draft)
     stop = draft.spec.failure_policy is FailurePolicy.STOP
     draft.failing = stop and any(state is not Handling.HANDLED for _, state in failures)
@@ -71,7 +72,7 @@ def _is_ready(draft: Draft, job: JobSpec, *, give_up: bool) -> bool:
     if draft.ending and job.run_on is not RunOn.DONE:
         _give_up(draft, record, *_ENDING[draft.status.cancel is not None])
         return False
-    match readiness(job, draft.records):
+    match readiness(job, draft.records, clean=draft.clean):
         case Skip(reason, message):
             if not (draft.pausing and reason in (names.DEPENDENCY_FAILED, names.DEPENDENCY_SKIPPED)):
                 draft.put(record.as_ended(JobState.SKIPPED, reason, message, draft.now))

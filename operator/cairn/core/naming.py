@@ -12,12 +12,14 @@ import hashlib
 import re
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import assert_never
 
 from cairn.core.checkpoint.settings import Trigger
 from cairn.core.times import parse_time
 
 LABEL_LIMIT = 253
+_NAMES_AT_HAND = 8192  # each look at an execution asks for that of every attempt that runs
 _HASH_LENGTH = 10
 _EXECUTION_SLUG = 20
 _JOB_SLUG = 24
@@ -38,6 +40,7 @@ def _hash(*parts: object) -> str:
     return hashlib.sha256("\0".join(map(str, parts)).encode()).hexdigest()[:_HASH_LENGTH]
 
 
+@lru_cache(maxsize=_NAMES_AT_HAND)
 def attempt_name(execution: str, uid: str, job: str, attempt: int) -> str:
     """The name of the Kubernetes Job, and of the JobResult, of one attempt."""
     return f"{slug(execution, _EXECUTION_SLUG)}-{slug(job, _JOB_SLUG)}-{attempt}-{_hash(uid, job, attempt)}"

@@ -6,7 +6,7 @@ old: a decision never concludes anything from *not seeing* an object unless `Obs
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -151,6 +151,7 @@ class Observed:
 
     jobs: Mapping[str, KubeJob] = field(default_factory=dict)
     pods: Mapping[str, tuple[KubePod, ...]] = field(default_factory=dict)
+    gone: Set[str] = frozenset()  # Kubernetes Jobs that were there
     absent: frozenset[str] = frozenset()  # Kubernetes Jobs that a live read, just now, did not find
     absent_pods: frozenset[str] = frozenset()  # Kubernetes Jobs without a pod, by a live list just now
     refused: Mapping[str, Refusal] = field(default_factory=dict)

@@ -25,7 +25,8 @@ from cairn.core.notes import listed, notes, waits_visibly
 from cairn.core.observed import Observed
 from cairn.core.shape import Shape
 from cairn.core.spec import ExecutionSpec, FailurePolicy
-from cairn.core.status import Acknowledged, CancelState, JobRecord, JobState, Phase, Status, to_wire
+from cairn.core.status import Acknowledged, CancelState, JobRecord, JobState, Phase, Status
+from cairn.core.status_wire import to_wire
 from cairn.core.times import later
 
 # What changes nothing about what may happen next, and so may be stored a moment later, together with more.
@@ -69,7 +70,7 @@ def _unreadable(execution: Execution, now: datetime) -> Plan:
     said = to_wire(replace(told, conditions=health.unreadable(told, now)))
     kept = {key: said[key] for key in ("observedGeneration", "reason", "message", "conditions")}
     note = Note(names.STATUS_UNREADABLE, told.message, warning=True)
-    return Plan(told, Urgency.NOW, notes=(note,), wire={**execution.found, **kept})
+    return Plan(told, Urgency.NOW, notes=(note,), mended={**execution.found, **kept})
 
 
 def _advance(draft: Draft) -> None:
@@ -296,7 +297,6 @@ def _finish_plan(status: Status, execution: Execution, draft: Draft | None = Non
         after=tuple(draft.after) if draft else (),
         notes=notes(execution.status, status) if urgency is not Urgency.NONE else (),
         requeue_after=max((wake - now).total_seconds(), 0.0) if wake else None,
-        wire=to_wire(status) if urgency is not Urgency.NONE else {},
     )
 
 
@@ -305,7 +305,7 @@ def _urgency(old: Status, new: Status) -> Urgency:
         return Urgency.NOW
     if list(old.jobs) != list(new.jobs):
         return Urgency.NOW
-    changed = [(old.jobs[r.id], r) for r in new.jobs.values() if old.jobs[r.id] != r]
+    changed = [(was, r) for r in new.jobs.values() if (was := old.jobs[r.id]) is not r and was != r]
     if any(_telling(before, after) for before, after in changed) or _acceptance(old) != _acceptance(new):
         return Urgency.NOW
     return Urgency.SOON if changed or old != new else Urgency.NONE
@@ -322,6 +322,11 @@ def _acceptance(status: Status) -> list[tuple[Any, ...]]:
 
 
 def _telling(before: JobRecord, after: JobRecord) -> bool:
-    """Whether a record's change goes beyond what may be stored a moment later."""
+    """Whether a record's change goes beyond what may be stored a moment later.
+
+    A success may: what follows from it is a change of its own, and tells. Many that come at once are one write.
+    """
+    if after.state is JobState.COMPLETED and before.running:
+        return False
     known = {name: getattr(after, name) for name in _DEFERRABLE_FIELDS}
     return replace(before, **known) != after

@@ -17,7 +17,8 @@ from datetime import datetime
 from cairn.core.checkpoint.objects import CheckpointObject
 from cairn.core.manifests import Identity
 from cairn.core.measures import Change, changes, ending
-from cairn.core.status import JobState, Phase, Status, count_states
+from cairn.core.status import JobState, Phase, Status
+from cairn.core.status_wire import count_states
 
 _UUID = re.compile(r"[0-9a-f]{32}", re.ASCII)
 Attributes = Mapping[str, str | int]

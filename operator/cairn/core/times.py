@@ -43,4 +43,5 @@ def later(value: datetime, **by: float) -> datetime:
 
 def format_time(value: datetime) -> str:
     """`value` in UTC with milliseconds, such as ``2026-01-31T08:00:00.250Z``."""
-    return value.astimezone(UTC).isoformat(timespec="milliseconds")[:-6] + "Z"
+    in_zone = value if value.tzinfo is UTC else value.astimezone(UTC)
+    return in_zone.isoformat(timespec="milliseconds")[:-6] + "Z"

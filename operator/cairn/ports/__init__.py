@@ -124,8 +124,8 @@ class Cluster(Protocol):
         """Delete exactly that ConfigMap. Raises Conflict, Gone."""
         ...
 
-    async def newest_warning(self, namespace: str, uid: str) -> tuple[str, str]:
-        """Reason and message of the newest warning Event about the object with that UID; empty if there is none."""
+    async def newest_warnings(self, namespace: str) -> Mapping[str, tuple[str, str]]:
+        """Reason and message of the newest warning Event about each object of a namespace, by its UID."""
         ...
 
     def stream_log(self, namespace: str, pod: str, container: str, *, tail_lines: int) -> AsyncIterator[bytes]:

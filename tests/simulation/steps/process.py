@@ -39,7 +39,7 @@ from cairn.core.planner import plan
 from cairn.core.restore import packs
 from cairn.core.restore.source import Found
 from cairn.core.spec import Restore
-from cairn.core.status import from_wire
+from cairn.core.status_wire import from_wire
 from cairn.errors import AlreadyExists, Conflict, Gone, Refused, Rejected
 from simulation.steps import keeping
 from simulation.steps.world import Body, Feed, World

@@ -16,7 +16,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from cairn import names
-from cairn.core.status import record_to_wire
+from cairn.core.status_wire import record_to_wire
 from cairn.core.times import format_time
 from cairn.errors import AlreadyExists, Conflict, Gone, Refused, Rejected
 from simulation import restores, rules

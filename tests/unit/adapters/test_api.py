@@ -41,8 +41,10 @@ class Client:
     async def update_params_for_auth(self, *_: Any) -> None:
         return None
 
-    async def request(self, method: str, url: str, *, headers: Any, body: Any, _request_timeout: float) -> Answer:
-        self.sent.append((method, url, body))
+    async def request(
+        self, method: str, url: str, *, headers: Any, body: bytes | None, _request_timeout: float
+    ) -> Answer:
+        self.sent.append((method, url, None if body is None else json.loads(body)))
         if self.error:
             raise self.error
         data = self.body if isinstance(self.body, bytes) else json.dumps(self.body).encode()
@@ -167,24 +169,21 @@ async def test_a_delete_names_its_propagation_and_the_uid_it_means() -> None:
     assert url == "https://server/apis/cairn.dev/v1alpha1/namespaces/ns/dagexecutions/x"
 
 
-@pytest.mark.parametrize(
-    ("events", "expected"),
-    [
-        ([], ("", "")),
-        (
-            [
-                {"reason": "Old", "message": "o", "lastTimestamp": "2026-01-31T08:00:00Z"},
-                {"reason": "New", "message": "n", "eventTime": "2026-01-31T08:00:01.000000Z"},
-                {"reason": "Oldest", "message": "s", "metadata": {"creationTimestamp": "2026-01-31T07:00:00Z"}},
-            ],
-            ("New", "n"),
-        ),
-    ],
-    ids=["none", "the newest, however it tells its time"],
-)
-async def test_the_newest_warning(events: list[Any], expected: tuple[str, str]) -> None:
-    cluster = KubeCluster(Api(Client(body={"items": events})))  # type: ignore[arg-type]
-    assert await cluster.newest_warning("ns", "u") == expected
+def warning(uid: str, reason: str, **times: Any) -> Any:
+    return {"involvedObject": {"uid": uid}, "reason": reason, "message": f"{reason}!", **times}
+
+
+async def test_the_newest_warning_about_each_counts_however_it_tells_its_time() -> None:
+    events = [
+        warning("u", "Old", lastTimestamp="2026-01-31T08:00:00Z"),
+        warning("u", "New", eventTime="2026-01-31T08:00:01.000000Z"),
+        warning("u", "Oldest", metadata={"creationTimestamp": "2026-01-31T07:00:00Z"}),
+        warning("v", "Other", lastTimestamp="2026-01-31T09:00:00Z"),
+    ]
+    client = Client(body={"items": events, "metadata": {}})
+    told = await KubeCluster(Api(client)).newest_warnings("ns")  # type: ignore[arg-type]
+    assert told == {"u": ("New", "New!"), "v": ("Other", "Other!")}
+    assert "fieldSelector=type%3DWarning" in client.sent[0][1]
 
 
 async def test_without_a_kubeconfig_it_says_so(tmp_path: Any) -> None:

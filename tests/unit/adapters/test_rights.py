@@ -50,6 +50,9 @@ class Recorder:
         self._note("list", path)
         return []
 
+    async def pages(self, path: str, **query: str) -> AsyncIterator[dict[str, Any]]:
+        yield self._note("list", path)
+
     async def list_uids(self, path: str, **query: str) -> Roll:
         self._note("list", path)
         return Roll(frozenset(), 1)

@@ -214,9 +214,9 @@ class FakeCluster:
         self._call("delete_config_map", name)
         del self.objects["ConfigMap", name]
 
-    async def newest_warning(self, namespace: str, uid: str) -> tuple[str, str]:
-        self._call("newest_warning", uid)
-        return self.warnings.get(uid, ("", ""))
+    async def newest_warnings(self, namespace: str) -> Mapping[str, tuple[str, str]]:
+        self._call("newest_warnings", namespace)
+        return self.warnings
 
     async def stream_log(self, namespace: str, pod: str, container: str, *, tail_lines: int) -> AsyncIterator[bytes]:
         self._call("stream_log", pod)

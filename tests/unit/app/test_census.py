@@ -18,7 +18,8 @@ from cairn.app.queue import WorkQueue
 from cairn.app.views import Views
 from cairn.core.checkpoint.book import Book, Last
 from cairn.core.checkpoint.trigger import Trigger
-from cairn.core.status import JobRecord, PausePhase, PauseState, Phase, Status, to_wire
+from cairn.core.status import JobRecord, PausePhase, PauseState, Phase, Status
+from cairn.core.status_wire import to_wire
 from simulation.build import EARLIER, NOW, ended, failed, running
 from support.exported import Busy
 

@@ -15,7 +15,7 @@ from cairn.app.executions import ExecutionView
 from cairn.app.restores import Restores
 from cairn.app.views import Views
 from cairn.config import Settings
-from cairn.core import status as statuses
+from cairn.core import status_wire
 from cairn.core.checkpoint import objects, payload, serializer
 from cairn.core.checkpoint.state import CheckpointState, Parent, Stored
 from cairn.core.checkpoint.trigger import Trigger
@@ -454,7 +454,7 @@ def run(bench: Bench, records: list[JobRecord], *, uid: str = "", phase: Phase =
     """The execution that the checkpoints were taken of, as it is now."""
     body = bench.cluster.add_execution("run", {}, uid=uid or DEFAULT.of(saved(1), "", "run").checkpoint.execution_uid)
     status = Status(phase, jobs={r.id: r for r in records})
-    bench.cluster.executions["run"] = body | {"status": statuses.to_wire(status)}
+    bench.cluster.executions["run"] = body | {"status": status_wire.to_wire(status)}
 
 
 @pytest.mark.parametrize(("phase", "final"), [(Phase.RUNNING, False), (Phase.SUCCEEDED, True)])

@@ -11,7 +11,7 @@ from cairn import names
 from cairn.cli.render.plans import plan_table
 from cairn.cli.render.tables import Listed, checkpoints_table, executions_table, job_table, size
 from cairn.cli.render.words import plain
-from cairn.core import status as statuses
+from cairn.core import status_wire
 from cairn.core.checkpoint.objects import CheckpointObject, view
 from cairn.core.checkpoint.state import Parent
 from cairn.core.checkpoint.trigger import Trigger
@@ -61,7 +61,7 @@ def test_no_executions() -> None:
     assert rows(executions_table([], NOW)) == ["NAME   PHASE   PAUSE   PROGRESS   RUNNING   FAILED   AGE"]
 
 
-@pytest.mark.parametrize("status", [{}, {"status": statuses.to_wire(GOING.status)}], ids=["new", "with a status"])
+@pytest.mark.parametrize("status", [{}, {"status": status_wire.to_wire(GOING.status)}], ids=["new", "with a status"])
 def test_an_execution_as_the_api_server_gives_it(status: dict[str, Any]) -> None:
     meta = {"namespace": "ml", "name": "going-on", "creationTimestamp": "2026-01-31T07:59:00Z"}
     assert Listed.of({"metadata": meta, **status}) == replace(GOING, status=GOING.status if status else Status())

@@ -24,9 +24,9 @@ from cairn.client.models import (
     Request,
     Retry,
 )
-from cairn.core import status as core
 from cairn.core.spec import RequestType, RunOn
 from cairn.core.status import Condition, JobRecord, JobState, PausePhase, PauseState, Phase, Status
+from cairn.core.status_wire import to_wire
 
 ROOT = Path(__file__).resolve().parents[3]
 NOW = datetime(2026, 1, 31, 18, 0, 0, 250_000, tzinfo=UTC)
@@ -145,7 +145,7 @@ def test_a_field_that_somebody_writes_must_exist() -> None:
 
 
 def test_a_status_of_the_operator_can_be_read() -> None:
-    written = core.to_wire(
+    written = to_wire(
         Status(
             phase=Phase.RUNNING,
             started_at=NOW,

@@ -103,6 +103,9 @@ def test_outputs_that_are_gone(needed: bool, expected: tuple[str, str]) -> None:
     [
         param(intended("a"), [], {}, Unlaunched(), id="an intent, and nothing seen"),
         param(intended("a"), [], {"absent": frozenset({A})}, Unlaunched(), id="an intent, and looked for"),
+        param(intended("a"), [], {"gone": {A}}, Unconfirmed(), id="an intent whose Job was there"),
+        param(intended("a"), [], {"gone": {A}, "absent": frozenset({A})}, Unconfirmed(pod=True),
+              id="an intent whose Job was there, and is looked for"),
         param(intended("a"), [kube_pod("a")], {}, Unconfirmed(), id="a pod shows that there was a Job"),
         param(running("a"), [], {}, Unconfirmed(), id="not seeing is not knowing"),
         param(running("a"), [], {"absent": frozenset({A})}, Unconfirmed(pod=True), id="nor is it for the pod"),

@@ -21,7 +21,8 @@ from cairn.core.checkpoint.trigger import Trigger
 from cairn.core.draft import Execution
 from cairn.core.naming import checkpoint_id
 from cairn.core.spec import ExecutionSpec, Pause, PauseMode, RunOn
-from cairn.core.status import JobRecord, PausePhase, PauseState, Phase, from_wire
+from cairn.core.status import JobRecord, PausePhase, PauseState, Phase
+from cairn.core.status_wire import from_wire
 from cairn.core.times import format_time
 from simulation.build import (
     EARLIER,

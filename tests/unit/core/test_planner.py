@@ -16,17 +16,8 @@ from cairn.core.observed import Observed
 from cairn.core.planner import plan
 from cairn.core.shape import Shape
 from cairn.core.spec import Cancel, ExecutionSpec, FailurePolicy, Pause, PauseMode, RunOn
-from cairn.core.status import (
-    Acknowledged,
-    CancelState,
-    JobRecord,
-    JobState,
-    PausePhase,
-    PauseState,
-    Phase,
-    Status,
-    from_wire,
-)
+from cairn.core.status import Acknowledged, CancelState, JobRecord, JobState, PausePhase, PauseState, Phase, Status
+from cairn.core.status_wire import from_wire
 from cairn.errors import Violation
 from simulation.build import (
     EARLIER,

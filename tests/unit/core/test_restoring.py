@@ -50,8 +50,8 @@ from cairn.core.status import (
     Phase,
     Status,
     Stopping,
-    from_wire,
 )
+from cairn.core.status_wire import from_wire
 from cairn.core.times import format_time
 from cairn.errors import Violation
 from simulation.build import (

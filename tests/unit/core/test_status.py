@@ -36,12 +36,8 @@ from cairn.core.status import (
     Phase,
     Status,
     Stopping,
-    count_states,
-    from_wire,
-    record_from_wire,
-    record_to_wire,
-    to_wire,
 )
+from cairn.core.status_wire import count_states, from_wire, record_from_wire, record_to_wire, to_wire
 from simulation.build import EARLIER, NOW, after, ended, failed, intended, running, skipped
 
 CRD = Path(__file__).parents[3] / "crds" / "dagexecutions.yaml"

@@ -17,9 +17,11 @@ from typing import Any
 from urllib.parse import urlencode
 
 import aiohttp
+import orjson
 from kubernetes.aio import client, config
 
 from cairn.adapters import metrics
+from cairn.adapters.kube.connections import client_for
 from cairn.adapters.timing import KUBERNETES, calling
 from cairn.errors import (
     AlreadyExists,
@@ -66,7 +68,7 @@ async def connect(
         await _configure(settings, kubeconfig, context)
     except config.ConfigException as error:
         raise NotConfigured(f"no usable kubeconfig, and not in a pod: {error}") from error
-    return Api(client.ApiClient(configuration=settings), discreet=discreet)
+    return Api(client_for(settings), discreet=discreet)
 
 
 def default_namespace(context: str | None = None, kubeconfig: str | None = None) -> str:
@@ -243,9 +245,10 @@ class Api:
         if method != "GET":
             self._may_write()  # last of all; for a connection that is waited for, the cancel at the deadline ends that
         url = self._client.configuration.host + path + (f"?{urlencode(query)}" if query else "")
+        sent = None if body is None else _encoded(body)
         try:
             answer = await self._client.rest_client.request(
-                method, url, headers=headers, body=body, _request_timeout=timeout
+                method, url, headers=headers, body=sent, _request_timeout=timeout
             )
         except (TimeoutError, aiohttp.ClientError, OSError) as error:
             raise Unavailable(f"{method}: {type(error).__name__}") from error
@@ -253,10 +256,18 @@ class Api:
         return response
 
 
+def _encoded(body: Body) -> bytes:
+    """As JSON; whoever sent integers of more than 64 bits is told by the API server."""
+    try:
+        return orjson.dumps(body, option=orjson.OPT_NON_STR_KEYS)
+    except TypeError:
+        return json.dumps(body).encode()
+
+
 def _decoded(method: str, data: bytes) -> Body:
     """What was answered; something between here and the API server may have answered in its stead."""
     try:
-        decoded = json.loads(data)
+        decoded = orjson.loads(data)
     except ValueError:
         decoded = None
     if not isinstance(decoded, dict):
@@ -304,7 +315,7 @@ def _kind(method: str, status: int) -> type[ApiError]:
 def _status(data: bytes) -> Body:
     """A `Status`; anything else is dropped."""
     try:
-        body = json.loads(data)
+        body = orjson.loads(data)
     except ValueError:
         return {}
     return body if isinstance(body, dict) and body.get("kind") == "Status" else {}

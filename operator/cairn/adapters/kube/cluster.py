@@ -139,11 +139,14 @@ class KubeCluster:
     async def delete_config_map(self, namespace: str, name: str, uid: str) -> None:
         await self._api.delete(f"{PATHS['ConfigMap'].format(namespace)}/{name}", uid=uid)
 
-    async def newest_warning(self, namespace: str, uid: str) -> tuple[str, str]:
-        selector = f"involvedObject.uid={uid},type=Warning"
-        answer = await self._api.get(f"/api/v1/namespaces/{namespace}/events", fieldSelector=selector, limit="50")
-        newest = max(answer["items"], key=_event_time, default=None)
-        return (newest["reason"], newest["message"]) if newest else ("", "")
+    async def newest_warnings(self, namespace: str) -> Mapping[str, tuple[str, str]]:
+        newest: dict[str, tuple[str, str, str]] = {}
+        async for page in self._api.pages(f"/api/v1/namespaces/{namespace}/events", fieldSelector="type=Warning"):
+            for event in page["items"]:
+                told = (_event_time(event), event.get("reason") or "", event.get("message") or "")
+                uid = event["involvedObject"].get("uid") or ""
+                newest[uid] = max(newest.get(uid, told), told)
+        return {uid: (reason, message) for uid, (_, reason, message) in newest.items()}
 
     async def stream_log(
         self, namespace: str, pod: str, container: str, *, tail_lines: int

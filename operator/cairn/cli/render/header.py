@@ -16,7 +16,8 @@ from cairn.core.checkpoint.book import Book
 from cairn.core.draft import Execution
 from cairn.core.forecast import Forecast
 from cairn.core.restore.progress import Progress, RestoredFrom, Step
-from cairn.core.status import JobState, Phase, Status, count_states
+from cairn.core.status import JobState, Phase, Status
+from cairn.core.status_wire import count_states
 
 _BAR = 24  # characters
 _GOES_WITHOUT_SAYING = frozenset({names.WORKING, names.ALL_JOBS_DONE})

@@ -11,13 +11,14 @@ from rich.table import Table
 from rich.text import Text
 
 from cairn.cli.render.words import safe, state, table, word
-from cairn.core import status as statuses
+from cairn.core import status_wire
 from cairn.core.ages import age, duration
 from cairn.core.checkpoint.objects import CheckpointObject
 from cairn.core.draft import Execution
 from cairn.core.drawing.model import draw
 from cairn.core.shape import Shape
-from cairn.core.status import JobState, Status, count_states
+from cairn.core.status import JobState, Status
+from cairn.core.status_wire import count_states
 from cairn.core.times import known_time
 
 _NUMBERS = ("RUNNING", "FAILED", "COMPLETED", "SKIPPED", "LEVEL", "ATTEMPT", "JOBS", "SIZE")
@@ -37,7 +38,7 @@ class Listed:
         """What a list shows of a DAGExecution as the API server gives it."""
         meta = body["metadata"]
         created = known_time(meta["creationTimestamp"])
-        return cls(meta["namespace"], meta["name"], created, statuses.from_wire(body.get("status") or {}))
+        return cls(meta["namespace"], meta["name"], created, status_wire.from_wire(body.get("status") or {}))
 
 
 def executions_table(

@@ -16,7 +16,8 @@ from dataclasses import dataclass, replace
 
 from cairn import names
 from cairn.core.restore.progress import JobPlan, RestorePlan, Verdict
-from cairn.core.status import JobRecord, record_from_wire, record_to_wire
+from cairn.core.status import JobRecord
+from cairn.core.status_wire import record_from_wire, record_to_wire
 
 Records = Mapping[str, JobRecord]
 
