@@ -48,12 +48,14 @@ CHECKPOINT_BYTES = Counter("cairn_checkpoint_bytes", "Bytes of serialized state,
 ROWS_WRITTEN = Counter("cairn_checkpoint_rows_written", "Checkpoints carried over to the database.")
 ORPHANED_ROWS = Gauge("cairn_checkpoint_orphaned_rows", "Rows without an object, as of the last sweep.")
 
+_WATCHED = (names.EXECUTIONS, names.CHECKPOINTS, "jobs", "pods")
+
 # What alerts divide or compare with zero is there from the start: a series that appears with 1 has no increase.
 for _kind in ("application", "infrastructure"):
     RETRIES.labels(_kind)
 for _outcome in ("created", "adopted", "taken", "refused", "rejected", "failed"):
     LAUNCHES.labels(_outcome)
-for _resource in (names.EXECUTIONS, names.CHECKPOINTS, "jobs", "pods"):
+for _resource in _WATCHED:
     UNSEEN_DELETES.labels(_resource)
 for _trigger in Trigger:
     for _outcome in ("ready", "failed"):
@@ -62,6 +64,16 @@ for _phase in FINISHED:
     ENDED.labels(_phase.value)
 for _queue in ("executions", "checkpoints", "rows"):
     RECONCILE_ERRORS.labels(_queue, "unexpected")
+
+
+_EVENTS = {resource: (WATCH_EVENTS.labels(resource), WATCH_LAST.labels(resource)) for resource in _WATCHED}
+
+
+def note_event(resource: str) -> None:
+    """A watch has brought an event, now."""
+    count, last = _EVENTS[resource]
+    count.inc()
+    last.set_to_current_time()
 
 
 def kind_of(error: Exception) -> str:

@@ -37,7 +37,6 @@ class Operator:
         self, cluster: Cluster, clock: Clock, settings: Settings, rows: Rows | None = None,
         election: Election | None = None, tracer: Tracer | None = None,
     ) -> None:  # fmt: skip
-        self._clock = clock
         self._views = Views()
         self._views.checkpoints.gone = self.checkpoint_gone
         telling = Telling(tracer)
@@ -71,7 +70,8 @@ class Operator:
         """Take in a pod that was created or has changed."""
         self._note_event("pods")
         if (pod := self._views.see_pod(body)) is not None:
-            (self._look_at if pod.ended else self._look_soon)(pod.execution_uid)
+            at_once = pod.ended and self._views.leads_on(pod)
+            (self._look_at if at_once else self._look_soon)(pod.execution_uid)
 
     def see_checkpoint(self, body: Mapping[str, Any]) -> None:
         """Take in a Checkpoint that was created or has changed."""
@@ -134,8 +134,7 @@ class Operator:
         self._look_at(self._views.lose_pod(pod))
 
     def _note_event(self, resource: str) -> None:
-        metrics.WATCH_EVENTS.labels(resource).inc()
-        metrics.WATCH_LAST.labels(resource).set(self._clock().timestamp())
+        metrics.note_event(resource)
         self._begin_soon()
 
     @property
@@ -163,7 +162,7 @@ class Operator:
             self._work.look_at(uid)
 
     def _look_soon(self, uid: str) -> None:
-        """Look at what is only to be told of: a job goes on by the end of a pod, all else about it may wait."""
+        """Look at what is only to be told of."""
         if self._work is not None:
             self._work.look_soon(uid)
 

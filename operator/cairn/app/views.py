@@ -16,6 +16,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from cairn.app.checkpoints.views import CheckpointViews
+from cairn.app.consequence import leads_on
 from cairn.app.executions import Borrowed, ExecutionView, Key, completed, needed_by, viewed
 from cairn.core.observed import (
     Explanation,
@@ -220,6 +221,11 @@ class Views:
         pods[pod.uid] = pod
         seen.absent_pods.pop(pod.job_name, None)
         return None if unchanged else pod
+
+    def leads_on(self, pod: KubePod) -> bool:
+        """Whether a pod that has ended may let something happen besides being recorded."""
+        view, seen = self._executions.get(pod.execution_uid), self._seen.get(pod.execution_uid)
+        return view is not None and seen is not None and leads_on(view, seen.jobs, seen.pods, pod)
 
     def forget_pod(self, body: Mapping[str, Any]) -> str:
         """A pod object is gone; the UID of its execution. How its containers ended stays a fact, and is remembered."""

@@ -21,7 +21,7 @@ import orjson
 from kubernetes.aio import client, config
 
 from cairn.adapters import metrics
-from cairn.adapters.kube.connections import client_for
+from cairn.adapters.kube.connections import client_for, pieces
 from cairn.adapters.timing import KUBERNETES, calling
 from cairn.errors import (
     AlreadyExists,
@@ -196,8 +196,8 @@ class Api:
         try:
             if response.status >= 400:
                 raise self._error("GET", response, await response.read())
-            async for chunk in response.content.iter_any():
-                yield chunk
+            async for piece in pieces(response):
+                yield piece
         except (aiohttp.ClientError, TimeoutError) as error:
             raise Unavailable(type(error).__name__) from error
         finally:
