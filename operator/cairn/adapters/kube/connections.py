@@ -1,8 +1,8 @@
 """How requests go out: the official client's authentication and TLS, and a session that adds nothing to a request.
 
 The official client's own session trusts the environment, for which aiohttp asks two threads per request (for a proxy,
-and for a `.netrc`): three times as much CPU as all else about a small request. A proxy is looked up once here, at the start; a
-`.netrc` is no way to authenticate to an API server, and not read.
+and for a `.netrc`): three times as much CPU as all else about a small request. A proxy is looked up once here, at the
+start; a `.netrc` is no way to authenticate to an API server, and not read.
 """
 
 from __future__ import annotations
