@@ -1,4 +1,8 @@
-"""Kubernetes Events about executions and checkpoints: written beside the loop, bounded for each, never waited for."""
+"""Kubernetes Events about executions and checkpoints: written beside the loop, bounded for each, never waited for.
+
+What was launched, completed or skipped is told once a second at most, all of it together: else every hop of a chain
+would cost two more requests. Whatever else there is to tell comes after the progress before it.
+"""
 
 from __future__ import annotations
 
@@ -6,13 +10,14 @@ import asyncio
 import itertools
 import logging
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
 from cairn import names
 from cairn.core.actions import Note
 from cairn.core.manifests import Identity
-from cairn.core.notes import ENDS, PROGRESS
+from cairn.core.notes import ENDS, PROGRESS, progress
 from cairn.core.times import format_time
 from cairn.errors import ApiError
 from cairn.ports import Clock, Cluster
@@ -23,7 +28,17 @@ QUEUED_AT_MOST = 1000
 BURST = 30  # Events per execution at once …
 REFILL_SECONDS = 10.0  # … and one more every so many seconds
 RESERVED = 10  # of these, for what is not just progress; how it ended is always told
+TOGETHER_SECONDS = 1.0
 _MESSAGE_LIMIT = 1000
+
+
+@dataclass(slots=True)
+class _Progress:
+    """What is told of one execution together."""
+
+    identity: Identity
+    jobs: dict[str, list[str]] = field(default_factory=dict)  # by what became of them, in the order of the first
+    timer: asyncio.TimerHandle | None = None
 
 
 class EventWriter:
@@ -36,18 +51,44 @@ class EventWriter:
         self._queue: asyncio.Queue[tuple[Identity, Note, datetime]] = asyncio.Queue(QUEUED_AT_MOST)
         self._tokens: dict[str, tuple[float, datetime]] = {}
         self._serial = itertools.count()
+        self._progress: dict[str, _Progress] = {}
 
     def write(self, identity: Identity, notes: Sequence[Note]) -> None:
         """Queue Events about an object, and log them."""
-        now = self._clock()
         for note in notes:
             level = logging.WARNING if note.warning else logging.INFO
             logger.log(level, "%s", note.logged or note.message, extra=_fields(identity, note))
-            if self._allowed(identity.uid, note, now) and not self._queue.full():
-                self._queue.put_nowait((identity, note, now))
+            if note.jobs:
+                self._gather(identity, note)
+            else:
+                self._tell_progress(identity.uid)
+                self._put(identity, note)
+
+    def _gather(self, identity: Identity, note: Note) -> None:
+        gathered = self._progress.get(identity.uid)
+        if gathered is None:
+            gathered = self._progress[identity.uid] = _Progress(identity)
+            later = asyncio.get_running_loop().call_later
+            gathered.timer = later(TOGETHER_SECONDS, self._tell_progress, identity.uid)
+        gathered.jobs.setdefault(note.reason, []).extend(note.jobs)
+
+    def _tell_progress(self, uid: str) -> None:
+        gathered = self._progress.pop(uid, None)
+        if gathered is None:
+            return
+        if gathered.timer is not None:
+            gathered.timer.cancel()
+        for reason, jobs in gathered.jobs.items():
+            self._put(gathered.identity, progress(reason, jobs))
+
+    def _put(self, identity: Identity, note: Note) -> None:
+        now = self._clock()
+        if self._allowed(identity.uid, note, now) and not self._queue.full():
+            self._queue.put_nowait((identity, note, now))
 
     def forget(self, uid: str) -> None:
         """The execution is gone."""
+        self._tell_progress(uid)
         self._tokens.pop(uid, None)
 
     async def run(self) -> None:
@@ -62,7 +103,9 @@ class EventWriter:
                 self._queue.task_done()
 
     async def drain(self) -> None:
-        """Wait until everything queued is written; only while it runs."""
+        """Wait until everything is written; only while it runs."""
+        for uid in list(self._progress):
+            self._tell_progress(uid)
         await self._queue.join()
 
     def _allowed(self, uid: str, note: Note, now: datetime) -> bool:

@@ -178,6 +178,7 @@ class Note:
     logged: str = field(default="", compare=False)
     job: str = field(default="", compare=False)
     attempt: int = field(default=0, compare=False)
+    jobs: tuple[str, ...] = field(default=(), compare=False)  # of progress, which may be told together with more
 
 
 class Urgency(Enum):

@@ -29,8 +29,10 @@ def listed(ids: Sequence[str]) -> str:
     return ", ".join(ids[:_LISTED]) + more
 
 
-def _jobs(ids: Sequence[str]) -> str:
-    return f"job {ids[0]}" if len(ids) == 1 else f"{len(ids)} jobs: {listed(ids)}"
+def progress(reason: str, ids: Sequence[str]) -> Note:
+    """A note about so many jobs that were launched, completed or skipped."""
+    told = f"job {ids[0]}" if len(ids) == 1 else f"{len(ids)} jobs: {listed(ids)}"
+    return Note(reason, f"{reason.lower()} {told}", jobs=tuple(ids))
 
 
 def _attempt(record: JobRecord) -> str:
@@ -68,11 +70,11 @@ def _progress(changed: Changes) -> Iterable[Note]:
         elif after.state is JobState.SKIPPED and state is not JobState.SKIPPED:
             skipped.append(after.id)
     if completed:
-        yield Note("Completed", f"completed {_jobs(completed)}")
+        yield progress("Completed", completed)
     if skipped:
-        yield Note("Skipped", f"skipped {_jobs(skipped)}")
+        yield progress("Skipped", skipped)
     if launched:
-        yield Note("Launched", f"launched {_jobs(launched)}")
+        yield progress("Launched", launched)
 
 
 def _failures(changed: Changes) -> Iterable[Note]:

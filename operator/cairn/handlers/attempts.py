@@ -2,24 +2,26 @@
 
 Not through Kopf: they took two fifths of the operator's CPU time there (docs/performance.md), for handlers, retries and
 queues per object that nothing here uses; and a part of Kopf that fails ends all of it.
+
+What has ended before a watch begins is by far the most there is, and not listed. Where its end is not recorded yet, the
+planner misses it, and has it read live.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 
-from cairn import names
 from cairn.adapters.kube.api import Api, Body
+from cairn.adapters.kube.cluster import OURS, WATCHED
 from cairn.adapters.kube.reflector import Reflector
 from cairn.app.operator import Operator
 from cairn.config import Settings
 
 _LOOK_SECONDS = 60.0  # between looks for namespaces that there are no executions in any more
-_OURS = {"labelSelector": names.LABEL_EXECUTION_UID}
-_PREFIXES: Mapping[str, str] = {"jobs": "/apis/batch/v1", "pods": "/api/v1"}
+_RESOURCES = ("jobs", "pods")
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +56,7 @@ class AttemptWatches:
                 self._news.clear()
                 wanted = {""} if self._everywhere else self._operator.namespaces()
                 for namespace in wanted - self._running.keys():
-                    watches = (self._reflector(resource, namespace).run() for resource in _PREFIXES)
+                    watches = (self._reflector(resource, namespace).run() for resource in _RESOURCES)
                     self._running[namespace] = [group.create_task(watch) for watch in watches]
                 for namespace in self._running.keys() - wanted:
                     for task in self._running.pop(namespace):
@@ -67,4 +69,5 @@ class AttemptWatches:
         told = self._operator
         see, forget = (told.see_job, told.forget_job) if resource == "jobs" else (told.see_pod, told.forget_pod)
         listener = _Told(see, forget, told.listed_anew)
-        return Reflector(self._api, f"{_PREFIXES[resource]}{scope}/{resource}", _OURS, listener, self._silence)
+        prefix, listed = WATCHED[resource]
+        return Reflector(self._api, f"{prefix}{scope}/{resource}", OURS, listener, self._silence, listed)

@@ -11,6 +11,7 @@ from cairn.app import events
 from cairn.app.events import EventWriter
 from cairn.core.actions import Note
 from cairn.core.manifests import Identity
+from cairn.core.notes import listed, progress
 from cairn.errors import Refused
 
 NOW = datetime(2026, 1, 31, 8, tzinfo=UTC)
@@ -47,6 +48,35 @@ class Bench:
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
         return [event["reason"] for event in self.cluster.events]
+
+
+async def test_progress_is_told_together_once_a_second(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(events, "TOGETHER_SECONDS", 0.01)
+    bench = Bench()
+    for n in range(12):
+        bench.writer.write(WHO, [progress("Completed", [f"a{n}"]), progress("Launched", [f"b{n}"])])
+    assert await bench.written() == []
+    await asyncio.sleep(0.02)
+    assert await bench.written() == ["Completed", "Launched"]
+    assert bench.cluster.events[0]["message"] == f"completed 12 jobs: {listed([f'a{n}' for n in range(12)])}"
+
+
+async def test_what_comes_after_progress_is_told_after_it() -> None:
+    bench = Bench()
+    bench.writer.write(WHO, [progress("Launched", ["a"])])
+    bench.writer.write(WHO, [progress("Completed", ["a"]), FAILED])
+    assert await bench.written() == ["Launched", "Completed", "JobFailed"]
+
+
+async def test_progress_is_told_before_the_end_of_the_process_and_of_the_execution() -> None:
+    bench = Bench()
+    bench.writer.write(WHO, [progress("Launched", ["a"])])
+    bench.writer.forget(WHO.uid)
+    bench.writer.write(WHO, [progress("Launched", ["b"])])
+    task = asyncio.create_task(bench.writer.run())
+    await bench.writer.drain()
+    task.cancel()
+    assert [event["message"] for event in bench.cluster.events] == ["launched job a", "launched job b"]
 
 
 async def test_progress_leaves_room_for_what_matters() -> None:

@@ -178,7 +178,7 @@ async def test_events_are_written_once_the_status_is_stored_whatever_fails_after
     writer = asyncio.create_task(bench.reconciler._events.run())
     with pytest.raises(Unavailable):
         await bench.look()
-    await asyncio.sleep(0.01)
+    await bench.reconciler._events.drain()
     writer.cancel()
     assert [event["reason"] for event in bench.cluster.events] == ["Launched"]
 

@@ -22,10 +22,13 @@ class Watched:
         self.told: list[str] = []
 
     async def pages(self, path: str, **query: str) -> AsyncIterator[Any]:
-        assert query == {"labelSelector": "cairn.dev/execution-uid"}
+        assert query["labelSelector"] == "cairn.dev/execution-uid"
+        assert "status." in query["fieldSelector"], "what has ended is not listed"
         yield {"metadata": {"resourceVersion": "1"}, "items": [{"metadata": {"name": path}}]}
 
     async def stream(self, path: str, seconds: float, **query: str) -> AsyncIterator[bytes]:
+        assert query["labelSelector"] == "cairn.dev/execution-uid"
+        assert "fieldSelector" not in query, "that something ends is what is waited for"
         self.open.append(path)
         try:
             await asyncio.Event().wait()

@@ -17,13 +17,13 @@ PATHS = {
     names.RESULT_KIND: f"/apis/{names.API_VERSION}/namespaces/{{}}/{names.RESULTS}",
 }
 
-_OURS = {"labelSelector": names.LABEL_EXECUTION_UID}
+OURS = {"labelSelector": names.LABEL_EXECUTION_UID}
 # What is watched, and of it what is worth asking for again: what has ended changes no more, and is by far the most.
-_WATCHED: Mapping[str, tuple[str, Mapping[str, str]]] = {
+WATCHED: Mapping[str, tuple[str, Mapping[str, str]]] = {
     names.EXECUTIONS: (f"/apis/{names.API_VERSION}", {}),
     names.CHECKPOINTS: (f"/apis/{names.API_VERSION}", {}),
-    "jobs": ("/apis/batch/v1", {**_OURS, "fieldSelector": "status.successful=0"}),
-    "pods": ("/api/v1", {**_OURS, "fieldSelector": "status.phase!=Succeeded,status.phase!=Failed"}),
+    "jobs": ("/apis/batch/v1", {**OURS, "fieldSelector": "status.successful=0"}),
+    "pods": ("/api/v1", {**OURS, "fieldSelector": "status.phase!=Succeeded,status.phase!=Failed"}),
 }
 
 
@@ -125,7 +125,7 @@ class KubeCluster:
         await self._api.delete(_checkpoint(namespace, name), uid=uid, resource_version=resource_version)
 
     async def call_roll(self, resource: str, namespace: str = "") -> Roll:
-        group, query = _WATCHED[resource]
+        group, query = WATCHED[resource]
         scope = f"/namespaces/{namespace}" if namespace else ""
         return await self._api.list_uids(f"{group}{scope}/{resource}", **query)
 

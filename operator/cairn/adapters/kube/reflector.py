@@ -54,10 +54,14 @@ class _Expired(Exception):
 class Reflector:
     """Tells a listener of everything that becomes of a resource's objects."""
 
-    def __init__(self, api: Api, path: str, query: Mapping[str, str], listener: Listener, silence: float) -> None:
+    def __init__(
+        self, api: Api, path: str, query: Mapping[str, str], listener: Listener, silence: float,
+        listed: Mapping[str, str] | None = None,
+    ) -> None:  # fmt: skip
         self._api = api
         self._path = path
         self._query = dict(query)
+        self._listed = self._query if listed is None else dict(listed)  # of what there is when it begins, what is told
         self._listener = listener
         self._silence = silence  # seconds
         self._version = ""  # up to which everything was told
@@ -92,11 +96,11 @@ class Reflector:
         return wait
 
     async def _list(self) -> None:
-        """Tell of all there is."""
+        """Tell of what there is."""
         if self._was_listed:
             self._listener.listed_anew()
         version = ""
-        async for page in self._api.pages(self._path, **self._query):
+        async for page in self._api.pages(self._path, **self._listed):
             for body in page["items"]:
                 self._tell("ADDED", body)
             version = version or page["metadata"]["resourceVersion"]  # all pages are of the first one's
