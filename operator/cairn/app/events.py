@@ -1,7 +1,7 @@
 """Kubernetes Events about executions and checkpoints: written beside the loop, bounded for each, never waited for.
 
 What was launched, completed or skipped is told once a second at most, all of it together: else every hop of a chain
-would cost two more requests. Whatever else there is to tell comes after the progress before it.
+would cost two more requests. What else becomes of the execution is told after the progress before it.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ BURST = 30  # Events per execution at once …
 REFILL_SECONDS = 10.0  # … and one more every so many seconds
 RESERVED = 10  # of these, for what is not just progress; how it ended is always told
 TOGETHER_SECONDS = 1.0
+_ASIDE = frozenset({"CheckpointTaken"})  # in no order with progress
 _MESSAGE_LIMIT = 1000
 
 
@@ -60,9 +61,10 @@ class EventWriter:
             logger.log(level, "%s", note.logged or note.message, extra=_fields(identity, note))
             if note.jobs:
                 self._gather(identity, note)
-            else:
+                continue
+            if note.reason not in _ASIDE:
                 self._tell_progress(identity.uid)
-                self._put(identity, note)
+            self._put(identity, note)
 
     def _gather(self, identity: Identity, note: Note) -> None:
         gathered = self._progress.get(identity.uid)

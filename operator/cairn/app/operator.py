@@ -142,6 +142,10 @@ class Operator:
         """Whether the work may begin, as far as the watches go."""
         return self._listed.is_set()
 
+    async def has_begun(self) -> None:
+        """Wait until it may."""
+        await self._listed.wait()
+
     def begin(self) -> None:
         """Everything that exists has been seen once: the work may begin."""
         self._listed.set()
@@ -176,7 +180,7 @@ class Operator:
 
     async def _serve_term(self) -> None:
         """Work until cancelled, on everything that is known."""
-        await self._listed.wait()
+        await self.has_begun()
         if self._draining:
             await asyncio.Event().wait()  # for the end of the process: a term that began now would begin new things
         self._views.forget_findings()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import signal
 from contextlib import AsyncExitStack
@@ -23,6 +24,8 @@ from cairn.handlers.health import serve_health
 from cairn.handlers.watching import watch
 
 logger = logging.getLogger(__name__)
+
+_COLLECTED_AFTER = (10_000, 20, 50)  # see `_keep_what_is_there`
 
 async def serve(settings: Settings) -> None:
     """Run the operator until SIGTERM or SIGINT; raises what ended it otherwise, NotConfigured among it."""
@@ -65,6 +68,7 @@ async def _serve(settings: Settings, operator: Operator) -> None:
     ready, halt = asyncio.Event(), asyncio.Event()
     async with serve_health(settings, operator, ready):
         pulse = asyncio.create_task(operator.beat())  # also while there is nothing to work with yet
+        keeping = asyncio.create_task(_keep_what_is_there(operator))
         work = asyncio.create_task(_work(settings, operator, ready))
         watching = asyncio.create_task(watch(settings, operator, ready, halt))
         stopped = asyncio.create_task(_told_to_stop(ready))
@@ -81,8 +85,20 @@ async def _serve(settings: Settings, operator: Operator) -> None:
             await asyncio.gather(watching, return_exceptions=True)
         watching.cancel()
         pulse.cancel()
+        keeping.cancel()
         for task in done:
             task.result()
+
+
+async def _keep_what_is_there(operator: Operator) -> None:
+    """Leave what was imported and listed out of every search for garbage; a whole search stops the loop for long.
+
+    With the thresholds that Python begins with, a seventh of the CPU time under load went there, at up to 0.2 s at a
+    time. What is in no cycle, as nearly all of it, is freed without any search.
+    """
+    await operator.has_begun()
+    gc.freeze()
+    gc.set_threshold(*_COLLECTED_AFTER)
 
 
 async def _work(settings: Settings, operator: Operator, ready: asyncio.Event) -> None:

@@ -68,6 +68,12 @@ async def test_what_comes_after_progress_is_told_after_it() -> None:
     assert await bench.written() == ["Launched", "Completed", "JobFailed"]
 
 
+async def test_a_checkpoint_is_told_of_at_once_and_progress_later() -> None:
+    bench = Bench()
+    bench.writer.write(WHO, [progress("Completed", ["a"]), Note("CheckpointTaken", "checkpoint c")])
+    assert await bench.written() == ["CheckpointTaken"]
+
+
 async def test_progress_is_told_before_the_end_of_the_process_and_of_the_execution() -> None:
     bench = Bench()
     bench.writer.write(WHO, [progress("Launched", ["a"])])

@@ -100,6 +100,22 @@ async def test_it_is_alive_meanwhile_whether_or_not_there_is_an_election(monkeyp
     await asyncio.gather(serving, return_exceptions=True)
 
 
+async def test_what_is_there_once_it_has_begun_is_left_out_of_searches_for_garbage(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    told: list[Any] = []
+    monkeypatch.setattr(main.gc, "freeze", lambda: told.append("frozen"))
+    monkeypatch.setattr(main.gc, "set_threshold", lambda *numbers: told.append(numbers))
+    api: Any = None
+    operator = Operator(KubeCluster(api), system_clock, Settings())
+    keeping = asyncio.create_task(main._keep_what_is_there(operator))
+    await asyncio.sleep(0.01)
+    assert told == []
+    operator.begin()
+    await keeping
+    assert told == ["frozen", main._COLLECTED_AFTER]
+
+
 async def status(asking: aiohttp.ClientSession, settings: Settings, page: str) -> int:
     try:
         async with asking.get(f"http://127.0.0.1:{settings.health_port}/{page}") as answer:
