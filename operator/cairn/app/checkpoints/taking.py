@@ -18,7 +18,7 @@ from cairn.core.checkpoint.validate import validate
 from cairn.core.naming import checkpoint_id, manual_name
 from cairn.errors import CannotSave
 
-_LARGE = 300_000  # bytes
+_MANY = 100  # jobs: writing down so many takes a few milliseconds, and 1,000 would hold everything else up
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,11 +29,12 @@ class Cut:
     content: Serialized
 
 
-async def _packed(content: Serialized) -> str:
-    """The text for the object; compressing a large one takes long, so it is done beside the loop."""
-    if content.size < _LARGE:
-        return payload.to_text(content)
-    return await asyncio.to_thread(payload.to_text, content)
+def _written(state: CheckpointState) -> tuple[Serialized, str]:
+    """A state written down, and the text of it for an object. Raises CannotSave."""
+    if problems := validate(state):  # else it could be saved, and never restored
+        raise CannotSave(names.SERIALIZATION_FAILED, "; ".join(problems)[: names.MESSAGE_LIMIT])
+    content = serializer.serialize(state)
+    return content, payload.to_text(content)
 
 
 def label_of(seen: CheckpointObject, parent: Parent | None, now: datetime) -> Label:
@@ -64,10 +65,8 @@ async def cut(view: ExecutionView, label: Label, archive: Archive, *, limit: int
     if view.execution.status.unreadable:
         raise CannotSave(names.STATUS_UNREADABLE, view.execution.status.unreadable)
     state, spec = await state_of(view, label, archive), view.execution.spec
-    if problems := validate(state):  # else it could be saved, and never restored
-        raise CannotSave(names.SERIALIZATION_FAILED, "; ".join(problems)[:names.MESSAGE_LIMIT])
-    content = serializer.serialize(state)
-    text = await _packed(content)
+    many = len(state.status.jobs) > _MANY
+    content, text = await asyncio.to_thread(_written, state) if many else _written(state)
     taken = Taken(
         label=label, execution_uid=view.key.uid, job_count=len(state.status.jobs),
         ended_jobs=ended(state.status.jobs), execution_status=serializer.phase_word(state.status.phase),
