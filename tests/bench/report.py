@@ -8,6 +8,7 @@ from typing import Any
 from bench import plots
 from bench.figures import Figure
 from bench.hops import PARTS
+from bench.loop_probe import Lag
 from bench.results import figures_of, medians, of_contender, seconds
 from bench.rounds import BARE_JOBS, CAIRN, CONTENDERS, PLAIN
 
@@ -155,6 +156,7 @@ def _traces(works: Sequence[Body]) -> tuple[str, Files]:
     means = list(dict.fromkeys(name for work in traced for name in work["trace"]["means"]))
     rows = [(name, *(_mean(work["trace"]["means"].get(name)) for work in traced)) for name in means]
     rows.append(("answer to /livez, p99 (the longest)", *(_loop(work["trace"]["loop"]) for work in traced)))
+    rows.append(("the operator's own probes of its loop, later than 20 ms (the latest)", *map(_own_lag, traced)))
     return text + table(("", *(work["name"] for work in traced)), rows), files
 
 
@@ -164,6 +166,12 @@ def _median(spread: Body | None) -> str:
 
 def _mean(found: Sequence[float] | None) -> str:
     return f"{found[1]:.1f} ({found[0]:.0f})" if found else ""
+
+
+def _own_lag(work: Body) -> str:
+    """Of all rounds, which nobody has watched closely."""
+    lag = Lag.of(run["lag"] for run in of_contender(work, CAIRN))
+    return f"{lag.late_percent:.2f} % ({lag.most})"
 
 
 def _loop(spread: Body | None) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 
 from bench.counters import WRITES, of_verbs
 from bench.figures import Figure
+from bench.loop_probe import Lag
 from bench.quantiles import quantile
 from bench.rounds import BARE_JOBS, BARE_PODS, CAIRN, PLAIN
 from bench.stage import OPERATOR
@@ -55,6 +56,7 @@ def _of_workload(work: Body, quick: str) -> Iterable[Figure]:
             f"{name}{suffix}-writes", _writes(answered) / jobs, "1/job", _writes(bare) / jobs, "answered, to everybody"
         )  # fmt: skip
         yield Figure(f"{name}{suffix}-lists", _lists(sent), "", note="lists that the operator has sent meanwhile")
+        yield own_lag(f"{name}{suffix}", [run["lag"] for run in runs])
     if work.get("trace"):
         yield from _of_trace(name, work["trace"])
 
@@ -66,6 +68,13 @@ def _of_trace(name: str, trace: Body) -> Iterable[Figure]:
     if loop := trace.get("loop"):
         note = f"answers to /livez: p99, of {loop['count']}; the longest {loop['most']:.1f} ms"
         yield Figure(f"{name}-loop", loop["p99"], "ms", note=note)
+
+
+def own_lag(name: str, buckets: Sequence[Mapping[str, int]]) -> Figure:
+    """How often the operator has seen its own loop to be late."""
+    lag = Lag.of(buckets)
+    note = f"probes later than 20 ms, of {lag.probes} of the operator's own; the latest {lag.most}"
+    return Figure(f"{name}-lag", round(lag.late_percent, 2), "%", note=note)
 
 
 def told(requests: Mapping[str, float], jobs: int, most: int = 6) -> str:
@@ -129,6 +138,7 @@ def of_pauses(record: Body) -> list[Figure]:
     return [
         Figure("pause-late-launches", pauses["late_launches"], "", note="recorded after the patch's answer"),
         Figure("pause-visible", round(quantile(visible, 0.99), 1), "ms", note=note),
+        own_lag("pause", [pauses["lag"]]),
     ]
 
 
@@ -141,6 +151,7 @@ def of_saves(record: Body) -> list[Figure]:
     return [
         Figure(name, round(quantile(taken, 0.99), 1), "ms", note=note),
         Figure(f"{name}-loop", round(quantile(loop, 0.99), 1), "ms", note=lag),
+        own_lag(name, [saves["lag"]]),
     ]
 
 

@@ -40,6 +40,7 @@ def test_every_part_has_a_section_and_every_picture_is_drawn() -> None:
     assert text.count("\n## ") == len(records.PARTS) + 1 == len(RECORDS) + 1
     assert {f"](performance/{name}.svg)" in text for name in files} == {True}
     assert text.count("](performance/") == len(files)
+    assert "later than 20 ms (the latest) | 2.50 % (up to 50 ms) |" in text
     assert "| W1: ten | 2.00 (0.50) | 2.00 (0.50) | 4.00 (1.00) | 1.00 (0.25) |" in text
 
 

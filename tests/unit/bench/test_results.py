@@ -26,6 +26,8 @@ def test_a_workload_is_told_beside_bare_jobs_with_checkpoints_and_without() -> N
     assert found["W1-requests"].value == 1.5
     assert found["W1-requests"].note == "create jobs 1.00, update dagexecutions/status 0.50"
     assert (found["W1-writes"].value, found["W1-lists"].value) == (4.0, 0)
+    assert (found["W1-lag"].value, found["W1-lag"].unit) == (2.5, "%")
+    assert found["W1-lag"].note == "probes later than 20 ms, of 80 of the operator's own; the latest up to 50 ms"
     assert (found["W1-hop"].value, found["W1-loop"].value) == (20.0, 40.0)
 
 
