@@ -106,7 +106,30 @@ def of_scale(record: Body) -> list[Figure]:
         jobs = point["executions"] * point["jobs"]
         note = f"{point['jobs']} jobs each; operator {point['operator_cpu_seconds'] * 1000 / jobs:.1f} ms CPU a job"
         figures.append(Figure(f"executions-{point['executions']}", point["seconds"], "s", note=note))
-    return figures
+    return [*figures, *_of_planner(record), *_of_watchers(record), *_of_rows(record)]
+
+
+def _of_planner(record: Body) -> Iterable[Figure]:
+    for point in record.get("planner", ()):
+        note = f"one plan, median; {point['median_ms'] * 1000 / point['jobs']:.1f} µs a job"
+        yield Figure(f"planner-{point['jobs']}", point["median_ms"], "ms", note=note)
+
+
+def _of_watchers(record: Body) -> Iterable[Figure]:
+    for point in record.get("watchers", ()):
+        note = ", ".join(f"{process} {seconds:.2f} s CPU" for process, seconds in point["cpu_seconds"].items())
+        note += f"; {point['megabytes']:.1f} MB to those that watch"
+        yield Figure(f"watchers-{point['watchers']}", point["seconds"], "s", note=note)
+
+
+def _of_rows(record: Body) -> Iterable[Figure]:
+    for point in record.get("rows", ()):
+        for call in ("put", "get", "list"):
+            spread = point[call]
+            note = f"median of {spread['count']}, p99 {spread['p99']:.1f} ms"
+            yield Figure(f"rows-{point['rows']}-{call}", spread["median"], "ms", note=note)
+        note = f"the table; indexes {point['index_megabytes']:.1f} MB"
+        yield Figure(f"rows-{point['rows']}-size", point["table_megabytes"], "MB", note=note)
 
 
 def _object(point: Body) -> str:

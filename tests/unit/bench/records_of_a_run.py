@@ -34,10 +34,20 @@ def workloads() -> dict[str, Any]:
 
 
 def scale() -> dict[str, Any]:
-    """Two sizes, one crowd."""
+    """Two sizes of everything, one crowd."""
     point = {"executions": 1, "jobs": 10, "seconds": 1.0, "object_bytes": 4000, "status_bytes": 2000, "looks": 5,
              "look_ms": 2.0, "operator_cpu_seconds": 0.1, "operator_peak_megabytes": 90.0}  # fmt: skip
-    return {"about": ABOUT, "jobs": [point, point | {"jobs": 20, "seconds": 2.0}], "executions": [point]}
+    planned = {"jobs": 10, "median_ms": 0.5, "most_ms": 0.7}
+    watched = {"watchers": 0, "jobs": 100, "seconds": 4.0, "megabytes": 0.0,
+               "cpu_seconds": {"operator": 1.0, "kube-apiserver": 3.0}}  # fmt: skip
+    filled = {"rows": 1000, "put": SPREAD, "get": SPREAD, "list": SPREAD, "table_megabytes": 1.0,
+              "index_megabytes": 0.5, "fill_seconds": 0.1}  # fmt: skip
+    return {
+        "about": ABOUT, "jobs": [point, point | {"jobs": 20, "seconds": 2.0}], "executions": [point],
+        "planner": [planned, planned | {"jobs": 20, "median_ms": 1.0}],
+        "watchers": [watched, watched | {"watchers": 50, "megabytes": 9.0}],
+        "rows": [filled, filled | {"rows": 10000}],
+    }  # fmt: skip
 
 
 def known() -> dict[str, Any]:
