@@ -111,7 +111,8 @@ def of_scale(record: Body) -> list[Figure]:
 
 def _of_planner(record: Body) -> Iterable[Figure]:
     for point in record.get("planner", ()):
-        note = f"one plan, median; {point['median_ms'] * 1000 / point['jobs']:.1f} µs a job"
+        each = point["median_ms"] * 1000 / point["jobs"]
+        note = f"one plan, CPU, median; {each:.1f} µs a job, {point['calls']} calls"
         yield Figure(f"planner-{point['jobs']}", point["median_ms"], "ms", note=note)
 
 

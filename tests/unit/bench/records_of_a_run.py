@@ -37,7 +37,7 @@ def scale() -> dict[str, Any]:
     """Two sizes of everything, one crowd."""
     point = {"executions": 1, "jobs": 10, "seconds": 1.0, "object_bytes": 4000, "status_bytes": 2000, "looks": 5,
              "look_ms": 2.0, "operator_cpu_seconds": 0.1, "operator_peak_megabytes": 90.0}  # fmt: skip
-    planned = {"jobs": 10, "median_ms": 0.5, "most_ms": 0.7}
+    planned = {"jobs": 10, "calls": 400, "median_ms": 0.5, "most_ms": 0.7}
     watched = {"watchers": 0, "jobs": 100, "seconds": 4.0, "megabytes": 0.0,
                "cpu_seconds": {"operator": 1.0, "kube-apiserver": 3.0}}  # fmt: skip
     filled = {"rows": 1000, "put": SPREAD, "get": SPREAD, "list": SPREAD, "table_megabytes": 1.0,

@@ -48,10 +48,10 @@ def test_every_curve_of_scale_is_told_and_drawn_as_far_as_it_is_measured() -> No
     text, files = report.page({"scale": RECORDS["scale"]})
     assert files.keys() == {
         *(f"scale-{name}" for name in ("seconds", "status", "looks", "cpu", "executions", "planner", "watchers")),
-        "scale-rows", "scale-rows-size",
+        "scale-calls", "scale-rows", "scale-rows-size",
     }  # fmt: skip
     assert "| 50 | 4.00 | 9.0 | 1.00 | 3.00 |" in text
-    assert "| 10,000 | 20.0 (40.0) | 20.0 (40.0) | 20.0 (40.0) | 1 | 0 |" in text
+    assert "| 10,000 | 20.0 (40.0) | 20.0 (40.0) | 20.0 (40.0) | 1.0 | 0.5 |" in text
     without = {name: found for name, found in RECORDS["scale"].items() if name != "rows"}
     assert report.page({"scale": without})[1].keys() == files.keys() - {"scale-rows", "scale-rows-size"}
 

@@ -33,7 +33,7 @@ def test_a_workload_is_told_beside_bare_jobs_with_checkpoints_and_without() -> N
 
 def test_sizes_rest_pauses_and_checkpoints_are_told() -> None:
     assert _figures("scale")["jobs-20-status"].value == 2.0
-    assert _figures("scale")["planner-20"].note == "one plan, median; 50.0 µs a job"
+    assert _figures("scale")["planner-20"].note == "one plan, CPU, median; 50.0 µs a job, 400 calls"
     assert _figures("scale")["watchers-50"].note.startswith("operator 1.00 s CPU, kube-apiserver 3.00 s CPU; 9.0 MB")
     assert (_figures("scale")["rows-10000-list"].value, _figures("scale")["rows-1000-size"].value) == (20.0, 1.0)
     assert _figures("known")["restart-serving"].value == 3.0
