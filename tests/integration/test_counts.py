@@ -25,6 +25,7 @@ pytestmark = pytest.mark.cluster
 SAVED = {"triggers": ["level-completed"]}
 REQUIRED = 6.0  # requests a job, for levels of jobs
 QUIET_SECONDS = 5.0
+MOST_SERIES = 480  # counted: 358
 LOOKS = "looks"
 ALL = "requests in all"
 
@@ -127,6 +128,8 @@ def test_requests_and_looks_are_bounded(solo: Kube, postgres: PostgresServer, st
 
     time.sleep(QUIET_SECONDS)
     assert Counted.of(operator).since(after_levels) == Counted(counters.Counts(), counters.Counts()), "an idle operator"
+    series = [line for line in page(operator).splitlines() if not line.startswith("#")]
+    assert len(series) <= MOST_SERIES
     assert counters.total(page(operator), "cairn_event_loop_lag_seconds", {}).observed > QUIET_SECONDS
 
 
