@@ -5,6 +5,7 @@ once, and the medians of the rounds are compared.
 
 `workloads` says what work is done, `scripts` does it without Cairn, `rounds` measures each run with `usage` (CPU,
 memory) and `counters` (requests); `traces` looks into one more run (`hops`, `loop_probe`). `scale`, `known`, `pausing`
-and `saving` measure one thing each. `records` keeps what was measured, raw; `results` makes figures of it, `report` and
-`plots` docs/performance.md. `older` runs the parts that came before these.
+and `saving` measure one thing each; `planning`, `watchers` and `rows` are further curves of scale. `records` keeps what
+was measured, raw; `results` makes figures of it, `report` and `plots` docs/performance.md. `older` runs the parts that
+came before these.
 """

@@ -15,10 +15,10 @@ from collections.abc import Awaitable, Callable, Iterator, Sequence
 from functools import partial
 from typing import Any
 
-from bench import known, older, pausing, records, rounds, saving, scale, traces
+from bench import known, older, pausing, planning, records, rounds, rows, saving, scale, traces, watchers
 from bench.figures import Figure, table, write
 from bench.results import figures_of, usage_table
-from bench.stage import ROOT, Stage, opened, played
+from bench.stage import ROOT, Stage, opened, played, postgres
 from bench.workloads import W4, WARMUP, WORKLOADS, Workload, smaller
 
 Body = dict[str, Any]
@@ -58,14 +58,19 @@ async def _workload(stage: Stage, work: Workload, count: int) -> Body:
 
 
 def scaled(*, quick: bool) -> Iterator[Body]:
-    """Curves over jobs and over executions."""
-    sizes, crowds = (scale.SIZES[:4], scale.CROWDS[:2]) if quick else (scale.SIZES, scale.CROWDS)
+    """Curves over jobs, executions, clients that watch, rows of the database."""
+    few = 2 if quick else None
+    sizes, crowds, clients = scale.SIZES[: 4 if quick else None], scale.CROWDS[:few], watchers.COUNTS[:few]
 
-    async def both(stage: Stage) -> Body:
+    async def on_cluster(stage: Stage) -> Body:
         jobs = await scale.measure(stage, [scale.of_size(size) for size in sizes])
-        return {"jobs": jobs, "executions": await scale.measure(stage, [scale.of_crowd(n) for n in crowds])}
+        crowd = await scale.measure(stage, [scale.of_crowd(count) for count in crowds])
+        return {"jobs": jobs, "executions": crowd, "watchers": await watchers.measure(stage, clients)}
 
-    yield play("scale", both)
+    found = {"planner": planning.measure()} | play("scale", on_cluster)
+    yield found
+    with postgres() as server:
+        yield found | {"rows": asyncio.run(rows.measure(server, rows.COUNTS[:few]))}
 
 
 def many_known(*, quick: bool) -> Iterator[Body]:

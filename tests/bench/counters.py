@@ -74,6 +74,11 @@ def total(text: str, name: str, labels: Mapping[str, str]) -> Total:
     return Total(found["_count"], found["_sum"])
 
 
+def buckets(text: str, name: str) -> Counts:
+    """How many observations of a histogram were at most so large, by the upper edge as the page has it."""
+    return Counter({s.labels["le"]: int(s.value) for s in samples(text, f"{name}_bucket")})
+
+
 def increase(before: Counts, after: Counts) -> dict[str, int]:
     """What was added, most first."""
     return dict((after - before).most_common())

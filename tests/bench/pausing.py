@@ -7,7 +7,7 @@ import time
 from dataclasses import dataclass, field
 from typing import Any
 
-from bench import executions, scripts
+from bench import counters, executions, scripts
 from bench.stage import Stage
 from bench.workloads import Workload
 
@@ -25,6 +25,8 @@ class Pauses:
     """When these were seen, after the answer."""
     visible_milliseconds: list[float] = field(default_factory=list)
     """From the patch's answer until `Draining`, or `Paused` where nothing ran any more, was seen on a watch."""
+    lag: dict[str, int] = field(default_factory=dict)
+    """How late the operator has seen its loop to be meanwhile; see `loop_probe.Lag`."""
 
 
 @dataclass(slots=True)
@@ -128,4 +130,7 @@ class Pausing:
 
 async def measure(stage: Stage, work: Workload, times: int, between: float) -> Pauses:
     """Pauses of a workload's executions, while all of them run."""
-    return await Pausing(stage, work, await executions.new_namespace(stage.api)).run(times, between)
+    before = await stage.own_lag()
+    found = await Pausing(stage, work, await executions.new_namespace(stage.api)).run(times, between)
+    found.lag = counters.increase(before, await stage.own_lag())
+    return found

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
 
 from bench import plots
-from bench.figures import Figure
 from bench.hops import PARTS
+from bench.loop_probe import Lag
+from bench.markdown import Body, Files, figure_table, picture, run_of, table
+from bench.report_scale import scale
 from bench.results import figures_of, medians, of_contender, seconds
 from bench.rounds import BARE_JOBS, CAIRN, CONTENDERS, PLAIN
-
-Body = Mapping[str, Any]
-Files = dict[str, str]
-"""Names of plots, and what is in them."""
 
 HEAD = """\
 # Performance
@@ -55,46 +52,22 @@ def page(records: Mapping[str, Body]) -> tuple[str, Files]:
     return text.rstrip() + "\n\n" + DONE, files
 
 
-def table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
-    """A table in Markdown."""
-    lines = [columns, ["---"] * len(columns), *rows]
-    return "".join("| " + " | ".join(str(cell) for cell in line) + " |\n" for line in lines) + "\n"
-
-
-def _run_of(record: Body) -> str:
-    about = record["about"]
-    quick = ", a quick run" if about["quick"] else ""
-    return (
-        f"Measured {about['date']} at {about['commit']}{quick}; {about['cores']} cores, {about['architecture']}, "
-        f"Python {about['python']}; load average at the begin {about['load']}.\n\n"
-    )
-
-
-def _picture(name: str, what: str) -> str:
-    return f"![{what}](performance/{name}.svg)\n\n"
-
-
-def _figures(figures: Sequence[Figure]) -> str:
-    rows = [(f"`{f.name}`", f"{f.value:g} {f.unit}".strip(), f.note) for f in figures]
-    return table(("figure", "value", ""), rows)
-
-
 # --- Workloads -------------------------------------------------------------------------------------------------------
 
 
 def _workloads(record: Body) -> tuple[str, Files]:
     works = record["workloads"]
-    text = "## Four workloads\n\n" + _run_of(record)
+    text = "## Four workloads\n\n" + run_of(record)
     text += "Seconds from creation to the last success, medians; in brackets the multiple of bare Kubernetes Jobs.\n\n"
     rows = [(f"{w['name']}: {w['title']}", *(_beside(w, contender) for contender in CONTENDERS)) for w in works]
     text += table(("work", *CONTENDERS), rows)
     ratios = {w["name"]: {c: seconds(w, c) / seconds(w, BARE_JOBS) for c in CONTENDERS} for w in works}
     files = {"ratios": plots.bars("Seconds as a multiple of bare Kubernetes Jobs", "", ratios)}
-    text += _picture("ratios", "Seconds as a multiple of bare Kubernetes Jobs")
+    text += picture("ratios", "Seconds as a multiple of bare Kubernetes Jobs")
     text += _processes(works)
     costs = {f"{w['name']}, {c}": _cpu_per_job(w, c) for w in works for c in CONTENDERS}
     files["cpu"] = plots.stacks("CPU of every process, milliseconds a job", "ms", costs)
-    text += _picture("cpu", "CPU of every process")
+    text += picture("cpu", "CPU of every process")
     text += _requests(works)
     told, drawn = _traces(works)
     return text + told, files | drawn
@@ -150,11 +123,12 @@ def _traces(works: Sequence[Body]) -> tuple[str, Files]:
     text += table(("part", *with_hops), rows)
     stacked = {name: {p: parts[p]["median"] for p in PARTS.values() if p in parts} for name, parts in with_hops.items()}
     files = {"hops": plots.stacks("A hop in its parts, medians", "ms", stacked)} if stacked else {}
-    text += _picture("hops", "A hop in its parts") if stacked else ""
+    text += picture("hops", "A hop in its parts") if stacked else ""
     text += "What metrics tell of what no watch shows; milliseconds in the mean (how many).\n\n"
     means = list(dict.fromkeys(name for work in traced for name in work["trace"]["means"]))
     rows = [(name, *(_mean(work["trace"]["means"].get(name)) for work in traced)) for name in means]
     rows.append(("answer to /livez, p99 (the longest)", *(_loop(work["trace"]["loop"]) for work in traced)))
+    rows.append(("the operator's own probes of its loop, later than 20 ms (the latest)", *map(_own_lag, traced)))
     return text + table(("", *(work["name"] for work in traced)), rows), files
 
 
@@ -166,46 +140,14 @@ def _mean(found: Sequence[float] | None) -> str:
     return f"{found[1]:.1f} ({found[0]:.0f})" if found else ""
 
 
+def _own_lag(work: Body) -> str:
+    """Of all rounds, which nobody has watched closely."""
+    lag = Lag.of(run["lag"] for run in of_contender(work, CAIRN))
+    return f"{lag.late_percent:.2f} % ({lag.most})"
+
+
 def _loop(spread: Body | None) -> str:
     return f"{spread['p99']:.1f} ({spread['most']:.1f})" if spread else ""
-
-
-# --- Scale -----------------------------------------------------------------------------------------------------------
-
-
-def _scale(record: Body) -> tuple[str, Files]:
-    points, crowds = record["jobs"], record["executions"]
-    text = "## Scale\n\n" + _run_of(record) + "One execution of so many jobs, checkpoints on:\n\n"
-    rows = [
-        (p["jobs"], f"{p['seconds']:.2f}", f"{p['status_bytes'] / 1000:.1f}", f"{p['object_bytes'] / 1000:.1f}",
-         p["looks"], f"{p['look_ms']:.1f}", f"{p['operator_cpu_seconds'] * 1000 / p['jobs']:.1f}",
-         f"{p['operator_peak_megabytes']:.0f}")
-        for p in points
-    ]  # fmt: skip
-    text += table(("jobs", "seconds", "status, kB", "object, kB", "looks", "ms a look", "operator, ms CPU a job",
-                   "operator, peak MB"), rows)  # fmt: skip
-    curves: dict[str, tuple[str, str, Callable[[Body], float]]] = {
-        "scale-seconds": ("Seconds of one execution", "seconds", lambda p: p["seconds"]),
-        "scale-status": ("Status of one execution", "kB", lambda p: p["status_bytes"] / 1000),
-        "scale-looks": ("One look: observe, plan, apply", "ms, mean", lambda p: p["look_ms"]),
-        "scale-cpu": ("CPU of the operator for one execution", "seconds", lambda p: p["operator_cpu_seconds"]),
-    }  # fmt: skip
-    files = {
-        name: plots.lines(title, "jobs of the execution", unit, {title: [(p["jobs"], of(p)) for p in points]})
-        for name, (title, unit, of) in curves.items()
-    }
-    text += "".join(_picture(name, curves[name][0]) for name in files)
-    text += f"Executions at once, of {crowds[0]['jobs']} jobs each:\n\n"
-    text += table(("executions", "seconds", "operator, ms CPU a job"), [
-        (c["executions"], f"{c['seconds']:.2f}", f"{_crowd_cpu(c):.1f}") for c in crowds
-    ])  # fmt: skip
-    crowd_seconds = {"seconds": [(c["executions"], c["seconds"]) for c in crowds]}
-    files["scale-executions"] = plots.lines("Executions at once", "executions", "seconds", crowd_seconds)
-    return text + _picture("scale-executions", "Executions at once"), files
-
-
-def _crowd_cpu(crowd: Body) -> float:
-    return float(crowd["operator_cpu_seconds"] * 1000 / crowd["executions"] / crowd["jobs"])
 
 
 # --- The others ------------------------------------------------------------------------------------------------------
@@ -213,7 +155,7 @@ def _crowd_cpu(crowd: Body) -> float:
 
 def _known(record: Body) -> tuple[str, Files]:
     known = record["known"]
-    text = "## Many executions known, rest, restart\n\n" + _run_of(record) + _figures(figures_of("known", record))
+    text = "## Many executions known, rest, restart\n\n" + run_of(record) + figure_table(figures_of("known", record))
     rows = [
         (process, *(f"{rest['cpu_percent'].get(process, 0):.2f} %" for rest in (known["idle"], known["rest"])))
         for process in known["idle"]["cpu_percent"]
@@ -223,17 +165,17 @@ def _known(record: Body) -> tuple[str, Files]:
 
 
 def _pauses(record: Body) -> tuple[str, Files]:
-    text = "## Pauses under load\n\n" + _run_of(record)
+    text = "## Pauses under load\n\n" + run_of(record)
     text += "Executions of W4, paused one after the other while all of them run.\n\n"
-    return text + _figures(figures_of("pauses", record)), {}
+    return text + figure_table(figures_of("pauses", record)), {}
 
 
 def _saves(record: Body) -> tuple[str, Files]:
-    text = "## Checkpoints under load\n\n" + _run_of(record)
+    text = "## Checkpoints under load\n\n" + run_of(record)
     text += f"Manual checkpoints of an execution of {record['saves']['jobs']:,} jobs while executions of W4 run.\n\n"
-    return text + _figures(figures_of("saves", record)), {}
+    return text + figure_table(figures_of("saves", record)), {}
 
 
 SECTIONS: dict[str, Callable[[Body], tuple[str, Files]]] = {
-    "workloads": _workloads, "scale": _scale, "known": _known, "pauses": _pauses, "saves": _saves,
+    "workloads": _workloads, "scale": scale, "known": _known, "pauses": _pauses, "saves": _saves,
 }  # fmt: skip

@@ -8,6 +8,7 @@ from typing import Any
 
 from bench.counters import WRITES, of_verbs
 from bench.figures import Figure
+from bench.loop_probe import Lag
 from bench.quantiles import quantile
 from bench.rounds import BARE_JOBS, BARE_PODS, CAIRN, PLAIN
 from bench.stage import OPERATOR
@@ -55,6 +56,7 @@ def _of_workload(work: Body, quick: str) -> Iterable[Figure]:
             f"{name}{suffix}-writes", _writes(answered) / jobs, "1/job", _writes(bare) / jobs, "answered, to everybody"
         )  # fmt: skip
         yield Figure(f"{name}{suffix}-lists", _lists(sent), "", note="lists that the operator has sent meanwhile")
+        yield own_lag(f"{name}{suffix}", [run["lag"] for run in runs])
     if work.get("trace"):
         yield from _of_trace(name, work["trace"])
 
@@ -66,6 +68,13 @@ def _of_trace(name: str, trace: Body) -> Iterable[Figure]:
     if loop := trace.get("loop"):
         note = f"answers to /livez: p99, of {loop['count']}; the longest {loop['most']:.1f} ms"
         yield Figure(f"{name}-loop", loop["p99"], "ms", note=note)
+
+
+def own_lag(name: str, buckets: Sequence[Mapping[str, int]]) -> Figure:
+    """How often the operator has seen its own loop to be late."""
+    lag = Lag.of(buckets)
+    note = f"probes later than 20 ms, of {lag.probes} of the operator's own; the latest {lag.most}"
+    return Figure(f"{name}-lag", round(lag.late_percent, 2), "%", note=note)
 
 
 def told(requests: Mapping[str, float], jobs: int, most: int = 6) -> str:
@@ -97,7 +106,31 @@ def of_scale(record: Body) -> list[Figure]:
         jobs = point["executions"] * point["jobs"]
         note = f"{point['jobs']} jobs each; operator {point['operator_cpu_seconds'] * 1000 / jobs:.1f} ms CPU a job"
         figures.append(Figure(f"executions-{point['executions']}", point["seconds"], "s", note=note))
-    return figures
+    return [*figures, *_of_planner(record), *_of_watchers(record), *_of_rows(record)]
+
+
+def _of_planner(record: Body) -> Iterable[Figure]:
+    for point in record.get("planner", ()):
+        each = point["median_ms"] * 1000 / point["jobs"]
+        note = f"one plan, CPU, median; {each:.1f} µs a job, {point['calls']} calls"
+        yield Figure(f"planner-{point['jobs']}", point["median_ms"], "ms", note=note)
+
+
+def _of_watchers(record: Body) -> Iterable[Figure]:
+    for point in record.get("watchers", ()):
+        note = ", ".join(f"{process} {seconds:.2f} s CPU" for process, seconds in point["cpu_seconds"].items())
+        note += f"; {point['megabytes']:.1f} MB to those that watch"
+        yield Figure(f"watchers-{point['watchers']}", point["seconds"], "s", note=note)
+
+
+def _of_rows(record: Body) -> Iterable[Figure]:
+    for point in record.get("rows", ()):
+        for call in ("put", "get", "list"):
+            spread = point[call]
+            note = f"median of {spread['count']}, p99 {spread['p99']:.1f} ms"
+            yield Figure(f"rows-{point['rows']}-{call}", spread["median"], "ms", note=note)
+        note = f"the table; indexes {point['index_megabytes']:.1f} MB"
+        yield Figure(f"rows-{point['rows']}-size", point["table_megabytes"], "MB", note=note)
 
 
 def _object(point: Body) -> str:
@@ -129,6 +162,7 @@ def of_pauses(record: Body) -> list[Figure]:
     return [
         Figure("pause-late-launches", pauses["late_launches"], "", note="recorded after the patch's answer"),
         Figure("pause-visible", round(quantile(visible, 0.99), 1), "ms", note=note),
+        own_lag("pause", [pauses["lag"]]),
     ]
 
 
@@ -141,6 +175,7 @@ def of_saves(record: Body) -> list[Figure]:
     return [
         Figure(name, round(quantile(taken, 0.99), 1), "ms", note=note),
         Figure(f"{name}-loop", round(quantile(loop, 0.99), 1), "ms", note=lag),
+        own_lag(name, [saves["lag"]]),
     ]
 
 

@@ -37,6 +37,8 @@ class Run:
     """Requests that the API server has answered meanwhile, to everybody, this benchmark included."""
     sent: dict[str, int] = field(default_factory=dict)
     """Requests that the operator has sent meanwhile."""
+    lag: dict[str, int] = field(default_factory=dict)
+    """How late the operator has seen its loop to be meanwhile; see `loop_probe.Lag`."""
 
 
 async def play(stage: Stage, work: Workload, count: int) -> list[Run]:
@@ -63,13 +65,16 @@ async def measure(stage: Stage, work: Workload, contender: str, number: int) -> 
     namespace = await executions.new_namespace(stage.api)
     load = os.getloadavg()[0]
     answered, sent = await stage.requests()
+    lag = await stage.own_lag()
     async with usage.measured(stage.pids) as used:
         seconds = await contestant(stage, work, contender)(namespace)
         await executions.settled(stage.api, namespace)
+    lag_after = await stage.own_lag()
     answered_after, sent_after = await stage.requests()
     return Run(
         contender, number, round(seconds, 3), round(load, 2), used.cpu_seconds, used.peak_megabytes,
         counters.increase(answered, answered_after), counters.increase(sent, sent_after),
+        counters.increase(lag, lag_after),
     )  # fmt: skip
 
 

@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from bench import executions, scripts
+from bench import counters, executions, scripts
 from bench.loop_probe import probing
 from bench.stage import Stage
 from bench.workloads import Workload, fan
@@ -25,6 +25,8 @@ class Saves:
     taken: list[float]
     loop: list[float]
     """Answers to /livez meanwhile."""
+    lag: dict[str, int]
+    """How late the operator has seen its loop to be meanwhile; see `loop_probe.Lag`."""
 
 
 @asynccontextmanager
@@ -55,12 +57,14 @@ async def measure(stage: Stage, work: Workload, jobs: int, count: int) -> Saves:
     taken: list[float] = []
     async with under_load(stage, work), probing(stage.session, stage.operator.port) as answers:
         await asyncio.sleep(2)
+        before = await stage.own_lag()
         for number in range(count):
             taken.append(await _take(stage, namespace, f"c{number}", ready))
+        lag = counters.increase(before, await stage.own_lag())
     print(f"  {count} checkpoints of {jobs} jobs, the longest {max(taken):.0f} ms", flush=True)
     watching.cancel()
     await asyncio.gather(watching, return_exceptions=True)
-    return Saves(jobs, taken, answers)
+    return Saves(jobs, taken, answers, lag)
 
 
 def _nearly_done(jobs: int) -> Body:

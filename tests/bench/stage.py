@@ -12,6 +12,7 @@ import aiohttp
 
 import cluster
 from bench import counters, executions
+from bench.loop_probe import OWN_LAG
 from cairn.adapters.kube.api import Api, connect
 from cluster.procfs import PROC
 from support.operator_process import OperatorProcess
@@ -94,6 +95,10 @@ class Stage:
         """What the operator tells of itself."""
         async with self.session.get(f"http://127.0.0.1:{self.operator.port}/metrics") as answer:
             return await answer.text()
+
+    async def own_lag(self) -> counters.Counts:
+        """How late the operator has seen its loop to be, so far."""
+        return counters.buckets(await self.operator_metrics(), OWN_LAG)
 
     async def requests(self) -> tuple[counters.Counts, counters.Counts]:
         """Those that the API server has answered, and those that the operator has sent."""

@@ -12,13 +12,15 @@ from bench.quantiles import Spread
 from bench.stage import Stage
 from bench.workloads import Workload
 
+_REQUESTS = "cairn_kubernetes_request_duration_seconds"
 # What is told beside the watches: name, whose metric, which one, of which labels.
 _MEANS: Mapping[str, tuple[bool, str, Mapping[str, str]]] = {
     "operator: one look at an execution (observe, plan, apply)": (
         True, "cairn_reconcile_duration_seconds", {"queue": "executions"},
     ),
-    "operator: update of a status, as sent": (True, "cairn_kubernetes_request_duration_seconds", {"verb": "update"}),
-    "operator: creates of any kind, as sent": (True, "cairn_kubernetes_request_duration_seconds", {"verb": "create"}),
+    "operator: update of a status, as sent": (True, _REQUESTS, {"verb": "update", "resource": "dagexecutions/status"}),
+    "operator: create of a Kubernetes Job, as sent": (True, _REQUESTS, {"verb": "create", "resource": "jobs"}),
+    "operator: creates of any kind, as sent": (True, _REQUESTS, {"verb": "create"}),
     "operator: hop, by its own histogram": (True, "cairn_hop_duration_seconds", {}),
     "operator: launch recorded to container started, by its own histogram": (True, "cairn_start_duration_seconds", {}),
     "operator: gathering a state and writing it down": (True, "cairn_checkpoint_duration_seconds", {}),

@@ -25,8 +25,8 @@ KUBERNETES_REQUESTS = Counter(
     ["verb", "resource", "code"],
 )  # fmt: skip
 KUBERNETES_SECONDS = Histogram(
-    "cairn_kubernetes_request_duration_seconds", "From a request to the API server to the whole answer.", ["verb"],
-    buckets=(0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 15),
+    "cairn_kubernetes_request_duration_seconds", "From a request to the API server to the whole answer.",
+    ["verb", "resource"], buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1, 5),
 )  # fmt: skip
 DATABASE_CALLS = Counter("cairn_database_calls", "Calls to the database, those that failed included.")
 DATABASE_ERRORS = Counter("cairn_database_errors", "Calls to the database that failed, by reason.", ["reason"])
@@ -64,7 +64,7 @@ def note_request(verb: str, resource: str, code: str, seconds: float | None = No
     """Count a request to the API server; a stream has no duration."""
     KUBERNETES_REQUESTS.labels(verb, resource, code).inc()
     if seconds is not None:
-        KUBERNETES_SECONDS.labels(verb).observe(seconds)
+        KUBERNETES_SECONDS.labels(verb, resource).observe(seconds)
 
 
 @contextmanager

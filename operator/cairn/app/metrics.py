@@ -39,6 +39,11 @@ UNSEEN_DELETES = Counter(
     "cairn_watch_unseen_deletes", "Objects that were found gone, and no watch had told of it.", ["resource"]
 )  # fmt: skip
 
+LOOP_LAG = Histogram(
+    "cairn_event_loop_lag_seconds", "How late the event loop has come back to a task that had slept.",
+    buckets=(0.001, 0.0025, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1),
+)  # fmt: skip
+
 CHECKPOINTS = Counter("cairn_checkpoints", "Checkpoints settled, by trigger and outcome.", ["trigger", "outcome"])
 CHECKPOINT_SECONDS = Histogram(
     "cairn_checkpoint_duration_seconds", "Gathering a state and writing it down, without the calls that store it.",

@@ -16,6 +16,7 @@ from cairn.adapters.kube.leases import KubeLeases
 from cairn.adapters.postgres.pool import OPERATOR, Address, Pool, check_address
 from cairn.adapters.postgres.store import PostgresStore
 from cairn.adapters.telemetry import telemetry
+from cairn.app.lag import observe_lag
 from cairn.app.leadership import Leadership
 from cairn.app.operator import Operator
 from cairn.config import Settings, home_of, replica_name
@@ -67,7 +68,7 @@ async def _open_pool(address: Address | None, leadership: Leadership | None) -> 
 async def _serve(settings: Settings, operator: Operator) -> None:
     ready, halt = asyncio.Event(), asyncio.Event()
     async with serve_health(settings, operator, ready):
-        pulse = asyncio.create_task(operator.beat())  # also while there is nothing to work with yet
+        pulse = asyncio.create_task(_pulse(operator))  # also while there is nothing to work with yet
         keeping = asyncio.create_task(_keep_what_is_there(operator))
         work = asyncio.create_task(_work(settings, operator, ready))
         watching = asyncio.create_task(watch(settings, operator, ready, halt))
@@ -99,6 +100,13 @@ async def _keep_what_is_there(operator: Operator) -> None:
     await operator.has_begun()
     gc.freeze()
     gc.set_threshold(*_COLLECTED_AFTER)
+
+
+async def _pulse(operator: Operator) -> None:
+    """Show that the loop turns, and how late it is."""
+    async with asyncio.TaskGroup() as group:
+        group.create_task(operator.beat())
+        group.create_task(observe_lag())
 
 
 async def _work(settings: Settings, operator: Operator, ready: asyncio.Event) -> None:

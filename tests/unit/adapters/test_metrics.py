@@ -57,13 +57,13 @@ def test_what_the_path_does_not_tell() -> None:
 async def test_every_request_is_counted(client: Any, code: str) -> None:
     labels = {"verb": "update", "resource": "jobs", "code": code}
     before = value("cairn_kubernetes_requests_total", **labels)
-    timed = value("cairn_kubernetes_request_duration_seconds_count", verb="update")
+    timed = value("cairn_kubernetes_request_duration_seconds_count", verb="update", resource="jobs")
     try:
         await Api(client).replace("/apis/batch/v1/namespaces/team/jobs/x", {"metadata": {"resourceVersion": "1"}})
     except CairnError:
         assert code != "200"
     assert value("cairn_kubernetes_requests_total", **labels) == before + 1
-    assert value("cairn_kubernetes_request_duration_seconds_count", verb="update") == timed + 1
+    assert value("cairn_kubernetes_request_duration_seconds_count", verb="update", resource="jobs") == timed + 1
 
 
 @pytest.mark.parametrize(("client", "code"), [(Client(404, {}), "404"), (Client(error=TimeoutError()), "none")])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 
-from bench.counters import Total, increase, of_verbs, operator_requests, samples, server_requests, total
+from bench.counters import Total, buckets, increase, of_verbs, operator_requests, samples, server_requests, total
 
 SERVER = """\
 # HELP apiserver_request_total [STABLE] Counter of apiserver requests broken out for each verb.
@@ -51,6 +51,10 @@ def test_a_histogram_is_taken_over_all_series_that_have_the_labels() -> None:
     assert total(HISTOGRAM, "took_seconds", {"queue": "a"}) == Total(2, 0.5)
     assert total(HISTOGRAM, "took_seconds", {}) == Total(3, 4.5)
     assert total(HISTOGRAM, "other_seconds", {}) == Total(0, 0)
+
+
+def test_buckets_are_read_by_their_edges() -> None:
+    assert buckets('t_bucket{le="0.1"} 1.0\nt_bucket{le="+Inf"} 3.0\nt_count 3.0\n', "t") == {"0.1": 1, "+Inf": 3}
 
 
 def test_the_mean_is_of_what_was_observed_since() -> None:

@@ -40,7 +40,20 @@ def test_every_part_has_a_section_and_every_picture_is_drawn() -> None:
     assert text.count("\n## ") == len(records.PARTS) + 1 == len(RECORDS) + 1
     assert {f"](performance/{name}.svg)" in text for name in files} == {True}
     assert text.count("](performance/") == len(files)
+    assert "later than 20 ms (the latest) | 2.50 % (up to 50 ms) |" in text
     assert "| W1: ten | 2.00 (0.50) | 2.00 (0.50) | 4.00 (1.00) | 1.00 (0.25) |" in text
+
+
+def test_every_curve_of_scale_is_told_and_drawn_as_far_as_it_is_measured() -> None:
+    text, files = report.page({"scale": RECORDS["scale"]})
+    assert files.keys() == {
+        *(f"scale-{name}" for name in ("seconds", "status", "looks", "cpu", "executions", "planner", "watchers")),
+        "scale-calls", "scale-rows", "scale-rows-size",
+    }  # fmt: skip
+    assert "| 50 | 4.00 | 9.0 | 1.00 | 3.00 |" in text
+    assert "| 10,000 | 20.0 (40.0) | 20.0 (40.0) | 20.0 (40.0) | 1.0 | 0.5 |" in text
+    without = {name: found for name, found in RECORDS["scale"].items() if name != "rows"}
+    assert report.page({"scale": without})[1].keys() == files.keys() - {"scale-rows", "scale-rows-size"}
 
 
 def test_a_page_of_nothing_says_how_to_measure() -> None:

@@ -26,15 +26,25 @@ def test_a_workload_is_told_beside_bare_jobs_with_checkpoints_and_without() -> N
     assert found["W1-requests"].value == 1.5
     assert found["W1-requests"].note == "create jobs 1.00, update dagexecutions/status 0.50"
     assert (found["W1-writes"].value, found["W1-lists"].value) == (4.0, 0)
+    assert (found["W1-lag"].value, found["W1-lag"].unit) == (2.5, "%")
+    assert found["W1-lag"].note == "probes later than 20 ms, of 80 of the operator's own; the latest up to 50 ms"
     assert (found["W1-hop"].value, found["W1-loop"].value) == (20.0, 40.0)
 
 
 def test_sizes_rest_pauses_and_checkpoints_are_told() -> None:
     assert _figures("scale")["jobs-20-status"].value == 2.0
+    assert _figures("scale")["planner-20"].note == "one plan, CPU, median; 50.0 µs a job, 400 calls"
+    assert _figures("scale")["watchers-50"].note.startswith("operator 1.00 s CPU, kube-apiserver 3.00 s CPU; 9.0 MB")
+    assert (_figures("scale")["rows-10000-list"].value, _figures("scale")["rows-1000-size"].value) == (20.0, 1.0)
     assert _figures("known")["restart-serving"].value == 3.0
     assert _figures("known")["idle-known-cpu"].note.endswith("requests: get leases 2")
     assert _figures("pauses")["pause-visible"].value == 30.0
     assert _figures("saves")["checkpoint-load-1000"].value == 200.0
+
+
+def test_of_a_scale_that_is_not_measured_whole_the_rest_is_told() -> None:
+    partly = {name: found for name, found in RECORDS["scale"].items() if name not in ("planner", "watchers", "rows")}
+    assert [figure.name for figure in figures_of("scale", partly)][-1] == "executions-1"
 
 
 def test_every_kind_of_record_has_figures() -> None:
