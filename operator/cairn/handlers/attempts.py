@@ -16,9 +16,9 @@ from cairn.adapters.kube.api import Api, Body
 from cairn.adapters.kube.reflector import Reflector
 from cairn.app.operator import Operator
 from cairn.config import Settings
+from cairn.core.sharding import selecting
 
 _LOOK_SECONDS = 60.0  # between looks for namespaces that there are no executions in any more
-_OURS = {"labelSelector": names.LABEL_EXECUTION_UID}
 _PREFIXES: Mapping[str, str] = {"jobs": "/apis/batch/v1", "pods": "/api/v1"}
 
 
@@ -37,6 +37,7 @@ class AttemptWatches:
     def __init__(self, api: Api, operator: Operator, settings: Settings) -> None:
         self._api = api
         self._operator = operator
+        self._query = selecting(names.LABEL_EXECUTION_UID, settings.selection.selector)
         self._everywhere = not settings.namespaces
         self._silence = settings.watch_silence_seconds
         self._running: dict[str, list[asyncio.Task[None]]] = {}  # by namespace; "": all of them
@@ -67,4 +68,4 @@ class AttemptWatches:
         told = self._operator
         see, forget = (told.see_job, told.forget_job) if resource == "jobs" else (told.see_pod, told.forget_pod)
         listener = _Told(see, forget, told.listed_anew)
-        return Reflector(self._api, f"{_PREFIXES[resource]}{scope}/{resource}", _OURS, listener, self._silence)
+        return Reflector(self._api, f"{_PREFIXES[resource]}{scope}/{resource}", self._query, listener, self._silence)
