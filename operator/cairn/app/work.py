@@ -111,9 +111,10 @@ class Work:
             self._outbox.forget_tenant(seen.namespace)  # the namespace may be next
 
     def execution_moved(self, key: Key) -> None:
-        """An execution is another shard's now: nothing follows for what belongs to it."""
+        """An execution is another shard's now: its checkpoints go there too."""
         self._events.forget(key.uid)
         self._archive.forget(key.uid)
+        self._keeper.queue.add(Lane(key.namespace, key.name))
 
     def checkpoint_moved(self, seen: CheckpointObject) -> None:
         """A Checkpoint is another shard's now, which carries it over."""
