@@ -66,8 +66,10 @@ def test_every_pod_keeps_to_pod_security_restricted(objects: Objects) -> None:
 
 def test_no_pod_has_a_token_that_it_does_not_need(objects: Objects) -> None:
     with_token = {name for name, pod in pods(objects) if pod["automountServiceAccountToken"]}
-    operators = {name for name in with_token if name.startswith("Deployment/cairn-operator-")}  # of shards
-    assert with_token - operators == {"Deployment/cairn-operator", "Deployment/cairn-api", "Job/cairn-uninstall", "Pod/cairn-test"}
+    of_shards = {name for name in with_token if name.startswith("Deployment/cairn-operator-")}
+    assert with_token - of_shards == {
+        "Deployment/cairn-operator", "Deployment/cairn-api", "Job/cairn-uninstall", "Pod/cairn-test"
+    }  # fmt: skip
     accounts = [each for each in objects if each["kind"] == "ServiceAccount"]
     assert all(each["automountServiceAccountToken"] is False for each in accounts)
 

@@ -63,9 +63,10 @@ def start(solo: Kube, rows: Rows, tmp_path: Path) -> Iterator[Callable[..., Oper
     started: list[OperatorProcess] = []
 
     def begin(**settings: str) -> OperatorProcess:
-        given = {"DATABASE_URL": rows.url, "CAIRN_SWEEP_SECONDS": str(SWEEP_SECONDS), "CAIRN_HOME_NAMESPACE": solo.namespace}
+        given = {"DATABASE_URL": rows.url, "CAIRN_SWEEP_SECONDS": str(SWEEP_SECONDS)}
+        given |= {"CAIRN_HOME_NAMESPACE": solo.namespace} | settings
         log = tmp_path / f"operator-{len(started)}.log"
-        started.append(OperatorProcess(solo.kubeconfig, log, solo.namespace, **given, **settings))
+        started.append(OperatorProcess(solo.kubeconfig, log, solo.namespace, **given))
         return started[-1].start()
 
     yield begin

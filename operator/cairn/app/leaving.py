@@ -28,10 +28,10 @@ async def leave(
     installation: Installation, deployments: Sequence[tuple[str, str]], watched: Sequence[str],
     poll: float = _POLL_SECONDS,
 ) -> int:  # fmt: skip
-    """Stop the operator, that of each shard too, then take Cairn's finalizers off in the watched namespaces, or in all; off how many objects.
+    """Stop the operator, that of each shard too, then take Cairn's finalizers off in the watched namespaces, or in all.
 
-    Waits for the last pod of the operator as long as it takes. Raises WrongState where others keep on putting
-    finalizers on, ApiError.
+    Returns off how many objects. Waits for the last pod as long as it takes. Raises WrongState where others keep on
+    putting finalizers on, ApiError.
     """
     stopped: list[tuple[str, str]] = []
     for namespace, deployment in deployments:
