@@ -81,7 +81,7 @@ def test_the_choice_is_stable_even_and_moves_to_new_shards_only() -> None:
     after = {uid: chosen(("a", "b", "c"), uid) for uid in uids}
     assert {(before[uid], after[uid]) for uid in uids if before[uid] != after[uid]} == {("a", "c"), ("b", "c")}
     assert min(Counter(after.values()).values()) > 900
-    assert chosen(("a", "b"), "5c6e2a6e-5a0f-4b7e-9a51-3f1d1f5a7d11") == "b", "other versions choose likewise"
+    assert chosen(("a", "b"), "5c6e2a6e-5a0f-4b7e-9a51-3f1d1f5a7d11") == "a", "other versions choose likewise"
 
 
 def test_a_fork_goes_where_its_origin_is_if_that_is_there() -> None:
@@ -109,11 +109,11 @@ def test_whatever_is_made_has_the_shard_of_its_execution() -> None:
     given = inputs(IDENTITY, {"p": 1}, {"x": Outputs("1")})
     checkpoint = objects.manifest(IDENTITY, "c", Trigger.MANUAL, "", {}, guarded=False)
     template = {"metadata": {"labels": {names.LABEL_SHARD: "mine", "team": "x"}}, "spec": {"containers": [{}]}}
-    made = kubernetes_job(IDENTITY, JobSpec(id="a"), record, Inputs(), template)
+    made = kubernetes_job(IDENTITY, JobSpec(id="a", index=0), record, Inputs(), template)
     everything = [*given.objects, checkpoint, made, made["spec"]["template"]]
     assert [shard_of(body["metadata"]) for body in everything] == ["a"] * 4
     assert labels(IDENTITY, "a", 1)[names.LABEL_SHARD] == belonging(IDENTITY)[names.LABEL_SHARD] == "a"
-    bare = kubernetes_job(replace(IDENTITY, shard=""), JobSpec(id="a"), record, Inputs(), template)
+    bare = kubernetes_job(replace(IDENTITY, shard=""), JobSpec(id="a", index=0), record, Inputs(), template)
     assert bare["metadata"]["labels"]["team"] == "x"
     for body in (bare, bare["spec"]["template"]):
         assert names.LABEL_SHARD not in body["metadata"]["labels"], "the default operator would never see it"

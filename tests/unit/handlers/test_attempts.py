@@ -20,9 +20,10 @@ class Watched:
         self.open: list[str] = []
         self.there = set(namespaces)
         self.told: list[str] = []
+        self.selector = "cairn.dev/execution-uid"
 
     async def pages(self, path: str, **query: str) -> AsyncIterator[Any]:
-        assert query == {"labelSelector": "cairn.dev/execution-uid"}
+        assert query == {"labelSelector": self.selector}
         yield {"metadata": {"resourceVersion": "1"}, "items": [{"metadata": {"name": path}}]}
 
     async def stream(self, path: str, seconds: float, **query: str) -> AsyncIterator[bytes]:
@@ -65,6 +66,15 @@ async def test_everywhere_two_watches_are_enough() -> None:
     running.cancel()
     await asyncio.wait({running})
     assert there.open == []
+
+
+async def test_a_shard_watches_its_own_only() -> None:
+    there: Any = Watched()
+    there.selector = "cairn.dev/execution-uid,cairn.dev/shard=a"
+    running = asyncio.create_task(AttemptWatches(there, there, Settings(shard="a")).run())
+    await there.until("/apis/batch/v1/jobs", "/api/v1/pods")
+    running.cancel()
+    await asyncio.wait({running})
 
 
 async def test_else_it_is_watched_where_there_are_executions(monkeypatch: pytest.MonkeyPatch) -> None:
