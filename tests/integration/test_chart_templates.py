@@ -341,6 +341,13 @@ def test_an_uninstall_stops_every_shard() -> None:
     ]  # fmt: skip
 
 
+def test_a_test_of_the_release_asks_every_shard() -> None:
+    found = rendered({"operator": {"shards": ["a"]}})
+    asked = [a.partition("//")[2] for a in container(found, "Pod", "cairn-test")["args"] if "--operator" in a]
+    assert asked == ["cairn-operator:8080", "cairn-operator-a:8080"]
+    assert all(has(found, "Service", each.partition(":")[0]) for each in asked)
+
+
 @pytest.mark.parametrize("shards", [["A"], ["a", "a"], ["a,b"], ["a-name-too-long"], [""]])
 def test_names_of_shards_are_parts_of_names(shards: list[str]) -> None:
     done = run("helm4", "template", "cairn", str(chart.CHART), values={"operator": {"shards": shards}}, check=False)
