@@ -199,6 +199,23 @@ def test_what_had_begun_before_there_were_shards_stays_where_it_is(
     kept(solo, rows)
 
 
+def test_without_shards_one_operator_works_on_everything_again(
+    solo: Kube, operators: Operators, rows: Rows, start: Callable[..., OperatorProcess]
+) -> None:
+    there = [name_for(shard, solo, hanging("a"), job("b", "a")) for shard in SHARDS]
+    for name in there:
+        until(lambda: solo.job(name, "a").get("startedAt"), "a runs")  # noqa: B023
+    for each in operators.there.values():
+        each.stop()
+    start()
+    for name in there:
+        release(solo, name, "a")
+        solo.wait(name, "Succeeded")
+    assert len(solo.list("jobs")) == 4
+    stored(solo, 4)
+    kept(solo, rows)
+
+
 def test_a_fork_goes_where_its_origin_is(solo: Kube, operators: Operators, rows: Rows) -> None:
     origin = name_for("b", solo, job("a"))
     solo.wait(origin, "Succeeded")
