@@ -64,6 +64,11 @@ def selecting(*selectors: str) -> dict[str, str]:
     return {"labelSelector": wanted} if wanted else {}
 
 
+def plain_names(watched: Iterable[str]) -> frozenset[str]:
+    """Of namespaces that are watched, those that are named, not patterns of names."""
+    return frozenset(name for name in watched if name.replace("-", "").isalnum())
+
+
 def shard_of(metadata: Mapping[str, Any]) -> str:
     """The shard that an object is labelled for; empty: none."""
     found: str = (metadata.get("labels") or {}).get(names.LABEL_SHARD) or ""

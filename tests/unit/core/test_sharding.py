@@ -14,7 +14,7 @@ from cairn.core.checkpoint import objects
 from cairn.core.checkpoint.trigger import Trigger
 from cairn.core.manifests import Identity, Inputs, belonging, inputs, kubernetes_job, labels
 from cairn.core.outputs import Outputs
-from cairn.core.sharding import Selection, chosen, label_patch, may_have_begun, selecting, shard_of
+from cairn.core.sharding import Selection, chosen, label_patch, may_have_begun, plain_names, selecting, shard_of
 from cairn.core.spec import JobSpec
 from cairn.core.status import JobRecord, Status
 
@@ -68,6 +68,10 @@ def test_selectors_are_joined() -> None:
     assert selecting("x", "") == {"labelSelector": "x"}
     assert selecting("x", "y=z") == {"labelSelector": "x,y=z"}
     assert selecting("", "") == {}
+
+
+def test_patterns_of_namespaces_are_no_names() -> None:
+    assert plain_names(["team-a", "team-*", "!team-b", "t?", "", "x1"]) == {"team-a", "x1"}
 
 
 def test_no_labels_are_no_shard() -> None:

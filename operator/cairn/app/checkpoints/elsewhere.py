@@ -13,6 +13,7 @@ from cairn.app.executions import needed_by
 from cairn.app.views import Views
 from cairn.core import status_wire
 from cairn.core.checkpoint.objects import CheckpointObject
+from cairn.core.sharding import plain_names
 from cairn.ports import Cluster
 
 
@@ -34,7 +35,9 @@ class Elsewhere:
         return False
 
     def _namespaces(self, seen: CheckpointObject) -> Collection[str]:
-        return self._views.namespaces() | {seen.namespace} if self._watched else ("",)
+        if not self._watched:
+            return ("",)
+        return plain_names(self._watched) | self._views.namespaces() | {seen.namespace}
 
 
 def _named(seen: CheckpointObject) -> list[tuple[str, str]]:

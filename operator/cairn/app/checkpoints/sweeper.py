@@ -20,7 +20,7 @@ from cairn.app.checkpoints.outbox import Outbox
 from cairn.app.checkpoints.views import CheckpointViews
 from cairn.core.checkpoint.objects import CheckpointObject
 from cairn.core.checkpoint.state import Checkpoint
-from cairn.core.sharding import Selection
+from cairn.core.sharding import Selection, plain_names
 from cairn.errors import ApiError, Gone, StoreError, StoreUnavailable, Unreadable
 from cairn.ports import Cluster, Query, Rows
 
@@ -53,11 +53,11 @@ class LiveRoster(Roster):
 
     def __init__(self, cluster: Cluster, watched: Collection[str]) -> None:
         self._cluster = cluster
-        self._watched = [name for name in watched if "*" not in name and "?" not in name]
+        self._watched = plain_names(watched)
         self._everywhere = not watched
 
     async def namespaces(self) -> Collection[str]:
-        asked = [""] if self._everywhere else self._watched
+        asked = {""} if self._everywhere else self._watched
         return {namespace for each in asked for namespace, _ in await self._cluster.checkpoint_names(each)}
 
     async def orphans(self, namespace: str, unclaimed: Sequence[Checkpoint]) -> Sequence[Checkpoint]:
@@ -70,7 +70,7 @@ class LiveRoster(Roster):
 
 def roster_for(selection: Selection, cluster: Cluster, watched: Collection[str]) -> Roster:
     """Who tells an operator of the objects that it does not see."""
-    if selection.shard:
+    if not selection.complete:
         return OthersRows()
     return LiveRoster(cluster, watched) if selection.partial else Roster()
 

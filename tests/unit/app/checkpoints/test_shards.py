@@ -167,3 +167,6 @@ async def test_only_watched_namespaces_are_asked_about() -> None:
     assert await Elsewhere(bench.cluster, bench.views, ()).needs(seen)
     bench.cluster.executions["f"]["metadata"]["namespace"] = "team"
     assert not await Elsewhere(bench.cluster, bench.views, ("default",)).needs(seen)
+    bench.cluster.executions["f"]["spec"]["restoreFrom"]["namespace"] = "default"
+    assert not await Elsewhere(bench.cluster, bench.views, ("default", "te*")).needs(seen)
+    assert await Elsewhere(bench.cluster, bench.views, ("default", "team")).needs(seen)
