@@ -6,15 +6,17 @@ import os
 import socket
 from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
-from typing import Self, TypeVar
+from typing import Annotated, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
 
+from cairn.core.sharding import Selection
 from cairn.errors import NotConfigured
 
 DATABASE = {"database_url": "DATABASE_URL", "database_url_file": "DATABASE_URL_FILE"}
 
 _PREFIX = "CAIRN_"
+_SHARD = r"^([a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?)?$"  # a label's value, and a part of names
 _ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
 
 M = TypeVar("M", bound=BaseModel)
@@ -96,6 +98,23 @@ class Settings(LogSettings, DatabaseSettings):
     """Whether checkpoints of other namespaces may be forked; only with the admission policy for that installed."""
     sweep_seconds: float = Field(300, ge=1)
     """How often objects and rows are compared."""
+    shard: str = Field("", pattern=_SHARD)
+    """Work only on what has this value of the label cairn.dev/shard; empty: see `shards`."""
+    shards: tuple[Annotated[str, Field(pattern=_SHARD, min_length=1)], ...] = ()
+    """Shards that have operators of their own: give new executions to them. Empty: work on everything."""
+
+    @model_validator(mode="after")
+    def _one_role(self) -> Self:
+        if self.shard and self.shards:
+            raise ValueError("CAIRN_SHARD and CAIRN_SHARDS are both set: only the operator without a shard hands over")
+        if len(set(self.shards)) < len(self.shards):
+            raise ValueError("CAIRN_SHARDS: a shard is named twice")
+        return self
+
+    @property
+    def selection(self) -> Selection:
+        """What this operator is told of."""
+        return Selection(self.shard, self.shards)
 
 
 def replica_name() -> str:
@@ -108,6 +127,11 @@ def home_of(settings: Settings) -> str:
     return settings.home_namespace or (_ACCOUNT.read_text().strip() if _ACCOUNT.exists() else "default")
 
 
+def lease_of(settings: Settings) -> str:
+    """The Lease that the replicas of this operator agree by: those of each shard by one of their own."""
+    return f"{settings.lease_name}-{settings.shard}" if settings.shard else settings.lease_name
+
+
 def variable(field: str) -> str:
     """The environment variable that a setting is read from."""
     return DATABASE.get(field, _PREFIX + field.upper())
@@ -115,7 +139,7 @@ def variable(field: str) -> str:
 
 def from_environment(environment: Mapping[str, str] | None = None) -> Settings:
     """The settings that the environment gives. Raises pydantic's ValidationError, which names the field."""
-    return read(Settings, variable, ("namespaces",), environment)
+    return read(Settings, variable, ("namespaces", "shards"), environment)
 
 
 def database_from_environment(environment: Mapping[str, str] | None = None) -> DatabaseSettings:

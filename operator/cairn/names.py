@@ -30,6 +30,7 @@ LABEL_EXECUTION: Final = f"{GROUP}/execution"
 LABEL_EXECUTION_UID: Final = f"{GROUP}/execution-uid"
 LABEL_JOB: Final = f"{GROUP}/job"
 LABEL_ATTEMPT: Final = f"{GROUP}/attempt"
+LABEL_SHARD: Final = f"{GROUP}/shard"  # on executions and checkpoints too: which operator works on them
 LABEL_REMEMBERED: Final = f"{GROUP}/remembered-delete"
 LABEL_MANAGED_BY: Final = "app.kubernetes.io/managed-by"
 

@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from cairn import names
-from cairn.config import Settings, variable
+from cairn.config import Settings, from_environment, lease_of, variable
 from support import chart
 from support.chart import HELMS, container, has, named, pods, rendered, run, variables
 from support.generated import generator
@@ -27,7 +27,8 @@ EVERYTHING: Object = {
 }  # fmt: skip
 MONITORING = "--api-versions=monitoring.coreos.com/v1"
 MODES: dict[str, Object] = {
-    "defaults": {}, "everything": EVERYTHING, "external": EXTERNAL, "none": {"database": {"mode": "none"}}
+    "defaults": {}, "everything": EVERYTHING, "external": EXTERNAL, "none": {"database": {"mode": "none"}},
+    "shards": {"operator": {"shards": ["a", "b"]}, **{k: EVERYTHING[k] for k in ("networkPolicy", "metrics")}},
 }  # fmt: skip
 
 
@@ -65,7 +66,10 @@ def test_every_pod_keeps_to_pod_security_restricted(objects: Objects) -> None:
 
 def test_no_pod_has_a_token_that_it_does_not_need(objects: Objects) -> None:
     with_token = {name for name, pod in pods(objects) if pod["automountServiceAccountToken"]}
-    assert with_token == {"Deployment/cairn-operator", "Deployment/cairn-api", "Job/cairn-uninstall", "Pod/cairn-test"}
+    of_shards = {name for name in with_token if name.startswith("Deployment/cairn-operator-")}
+    assert with_token - of_shards == {
+        "Deployment/cairn-operator", "Deployment/cairn-api", "Job/cairn-uninstall", "Pod/cairn-test"
+    }  # fmt: skip
     accounts = [each for each in objects if each["kind"] == "ServiceAccount"]
     assert all(each["automountServiceAccountToken"] is False for each in accounts)
 
@@ -219,6 +223,13 @@ CHANGES: list[tuple[Object, Look, Any]] = [
     ({"operator": {"resyncSeconds": 60}}, variable_of(*OPERATOR, "CAIRN_RESYNC_SECONDS"), "60"),
     ({"operator": {"sweepSeconds": 60}}, variable_of(*OPERATOR, "CAIRN_SWEEP_SECONDS"), "60"),
     ({}, variable_of(*OPERATOR, "CAIRN_OBJECT_STATE_BYTES"), "1000000"),
+    ({"operator": {"shards": ["a", "b"]}}, variable_of(*OPERATOR, "CAIRN_SHARDS"), "a,b"),
+    ({"operator": {"shards": ["a"]}}, there("Deployment", "cairn-operator-a"), True),
+    ({}, variable_of(*OPERATOR, "CAIRN_SHARDS"), None),
+    ({"operator": {"shards": ["a"]}}, there("Lease", "cairn-operator-a"), True),
+    ({"operator": {"shards": ["a"]}}, there("PodDisruptionBudget", "cairn-operator-a"), True),
+    ({"operator": {"shards": ["a"]}}, there("ValidatingAdmissionPolicy", "cairn-shards"), True),
+    ({}, there("ValidatingAdmissionPolicy", "cairn-shards"), False),
     ({"operator": {"priorityClassName": "high"}}, of_pod(*OPERATOR, "priorityClassName"), "high"),
     ({"operator": {"terminationGracePeriodSeconds": 60}}, of_pod(*OPERATOR, "terminationGracePeriodSeconds"), 60),
     ({"operator": {"terminationGracePeriodSeconds": 60}}, variable_of(*OPERATOR, "CAIRN_SHUTDOWN_SECONDS"), "45"),
@@ -299,6 +310,57 @@ def test_every_variable_is_a_setting_that_there_is() -> None:
     known = {variable(name) for name in Settings.model_fields}
     given = set(variables(rendered(EVERYTHING), "Deployment", "cairn-operator"))
     assert given - known <= {"OTEL_EXPORTER_OTLP_ENDPOINT"}
+
+
+# --- Shards ----------------------------------------------------------------------------------------------------------
+
+
+def test_each_shard_is_an_operator_that_differs_by_its_name_only() -> None:
+    found = rendered({"operator": {"shards": ["a", "b"]}})
+    for shard in ("a", "b"):
+        own = named(found, "Deployment", f"cairn-operator-{shard}")
+        text = yaml.safe_dump(own).replace(f"operator-{shard}", "operator")
+        text = re.sub(rf"name: CAIRN_SHARD\n(\s+)value: {shard}\n", r"name: CAIRN_SHARDS\n\1value: a,b\n", text)
+        assert yaml.safe_load(text) == named(found, "Deployment", "cairn-operator")
+        assert own["spec"]["selector"]["matchLabels"] == label(f"operator-{shard}")
+
+
+def test_a_lease_is_named_as_the_operator_of_its_shard_names_it() -> None:
+    found = rendered({"operator": {"shards": ["a"]}})
+    given = variables(found, "Deployment", "cairn-operator-a")
+    settings = from_environment({name: given[name] for name in ("CAIRN_LEASE_NAME", "CAIRN_SHARD")})
+    assert has(found, "Lease", lease_of(settings))
+    allowed = {rule[3:] for rule in rules(found, "cairn-operator-home") if rule[2] == "update"}
+    assert allowed == {("cairn-operator", "cairn-operator-a")}
+
+
+def test_an_uninstall_stops_every_shard() -> None:
+    arguments = container(rendered({"operator": {"shards": ["a"]}}), "Job", "cairn-uninstall")["args"]
+    assert [a for a in arguments if "--deployment" in a] == [
+        f"--deployment={chart.NAMESPACE}/cairn-operator", f"--deployment={chart.NAMESPACE}/cairn-operator-a"
+    ]  # fmt: skip
+
+
+def test_a_test_of_the_release_asks_every_shard() -> None:
+    found = rendered({"operator": {"shards": ["a"]}})
+    asked = [a.partition("//")[2] for a in container(found, "Pod", "cairn-test")["args"] if "--operator" in a]
+    assert asked == ["cairn-operator:8080", "cairn-operator-a:8080"]
+    assert all(has(found, "Service", each.partition(":")[0]) for each in asked)
+
+
+@pytest.mark.parametrize("shards", [["A"], ["a", "a"], ["a,b"], ["a-name-too-long"], [""]])
+def test_names_of_shards_are_parts_of_names(shards: list[str]) -> None:
+    done = run("helm4", "template", "cairn", str(chart.CHART), values={"operator": {"shards": shards}}, check=False)
+    assert done.returncode != 0 and "/operator/shards" in done.stderr
+
+
+def test_pods_of_shards_are_under_network_policies_too() -> None:
+    found = rendered({"operator": {"shards": ["a"]}, "networkPolicy": {"enabled": True}})
+    own, default = (named(found, "NetworkPolicy", name)["spec"] for name in ("cairn-operator-a", "cairn-operator"))
+    assert own["podSelector"]["matchLabels"] == label("operator-a")
+    assert own | {"podSelector": None} == default | {"podSelector": None}
+    [source] = named(found, "NetworkPolicy", "cairn-database")["spec"]["ingress"][0]["from"]
+    assert "operator-a" in source["podSelector"]["matchExpressions"][0]["values"]
 
 
 # --- Database --------------------------------------------------------------------------------------------------------

@@ -80,7 +80,7 @@ def policed(fake_cluster: Cluster) -> Iterator[Kube]:
     """A namespace, the only one, under the policies: other tests of this run are none of their business."""
     kube = Kube(fake_cluster.bin / "kubectl", fake_cluster.kubeconfig, "policed")
     kube.kubectl("create", "namespace", kube.namespace)
-    policies = rendered("watch.namespaces={policed}", "policies.forkAcrossNamespaces=true")
+    policies = rendered("watch.namespaces={policed}", "policies.forkAcrossNamespaces=true", "operator.shards={a,b}")
     kube.apply(*policies)
     for name in (JANE, OPERATOR, API):
         Person(kube, name).may("everything", EVERYTHING, JOBS)
@@ -156,7 +156,28 @@ def attempt(name: str) -> Object:
 
 def test_the_page_on_security_tells_of_each() -> None:
     told = set(re.findall(r"^\| `(cairn-[a-z-]+)` \|", PAGE.read_text(), re.MULTILINE))
-    assert told == {each["metadata"]["name"] for each in rendered()}
+    assert told == {each["metadata"]["name"] for each in rendered("operator.shards={a}")}
+
+
+# --- What has a shard keeps it
+
+
+@pytest.mark.parametrize("kind", ["dagexecutions", "checkpoints"])
+def test_a_shard_is_given_once_and_by_the_operator(policed: Kube, jane: Person, name: str, kind: str) -> None:
+    assert not jane.creates(execution(name, job()) if kind == "dagexecutions" else checkpoint(name))
+    shard: Callable[[str | None], Object] = lambda value: {"metadata": {"labels": {"cairn.dev/shard": value}}}  # noqa: E731
+    refused = "cairn.dev/shard stays as it is"
+    assert refused in jane.patches(kind, name, shard("a"))
+    assert not Person(policed, OPERATOR).patches(kind, name, shard("a"))
+    for value in ("b", None):
+        assert refused in jane.patches(kind, name, shard(value))
+    assert not jane.patches(kind, name, {"metadata": {"labels": {"team": "x"}}})
+
+
+def test_who_creates_an_execution_may_choose_its_shard(jane: Person, name: str) -> None:
+    body = execution(name, job())
+    body["metadata"]["labels"] = {"cairn.dev/shard": "b"}
+    assert not jane.creates(body)
 
 
 # --- What only the operator writes

@@ -244,7 +244,7 @@ class Judge:
     def _keep(self, name: str, id: str, uid: str, content: Serialized) -> None:
         """Invariant 5: what a checkpoint holds is a status that was stored at one moment, whole."""
         state = serializer.deserialize(content)
-        records = {job: record_to_wire(record) for job, record in state.status.jobs.items()}
+        records = {job: dict(record_to_wire(record)) for job, record in state.status.jobs.items()}
         ever = [{}, *self.statuses.get(uid, ())]
         require(records in ever, f"invariant 5: {name} holds what was never stored: {records}, but {ever[-1]}")
         self.held[id], self.specs[id], self._ids[name] = records, dict(state.spec), id

@@ -77,12 +77,12 @@ def _any_owner() -> Patches:
 def _stopping_deletes() -> Patches:
     kept = Reconciler._patch_job
 
-    async def patch_job(self: Reconciler, view: ExecutionView, action: Any) -> bool:
+    async def patch_job(self: Reconciler, view: ExecutionView, action: Any) -> float | None:
         if isinstance(action, StopJob):
             await self._cluster._api.delete(  # type: ignore[attr-defined]
                 f"/apis/batch/v1/namespaces/{view.key.namespace}/jobs/{action.name}", uid=action.uid
             )
-            return False
+            return None
         return await kept(self, view, action)
 
     return [_instead(Reconciler, "_patch_job", patch_job)]
@@ -97,6 +97,7 @@ def _missing_job_made_again() -> Patches:
             execution = replace(view.execution, status=replace(view.execution.status, jobs=jobs))
             self._executions[uid] = replace(view, execution=execution)
         kept(self, uid, name, now, pods=pods)
+        self.seen(uid).gone.discard(name)
 
     kept = Views.note_absent
     return [_instead(Views, "note_absent", forgetful)]

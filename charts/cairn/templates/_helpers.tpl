@@ -36,6 +36,22 @@ app.kubernetes.io/component: {{ index . 1 }}
 app.kubernetes.io/component: {{ index . 1 }}
 {{- end }}
 
+{{- /* The components that operators are, as a list in JSON: the default one, and one for each shard. Each has a selector of
+     its own: that of the default one must stay as it is, and would select the pods of shards if they had its component. */}}
+{{- define "cairn.operators" -}}
+{{- $components := list "operator" }}
+{{- range .Values.operator.shards }}{{ $components = append $components (printf "operator-%s" .) }}{{ end }}
+{{- toJson $components }}
+{{- end }}
+
+{{- /* Their Deployments, and their Leases, as a list in YAML. */}}
+{{- define "cairn.operators.names" -}}
+{{- $names := list }}
+{{- $fullname := include "cairn.fullname" . }}
+{{- range include "cairn.operators" . | fromJsonArray }}{{ $names = append $names (printf "%s-%s" $fullname .) }}{{ end }}
+{{- printf "[%s]" (join ", " $names) }}
+{{- end }}
+
 {{- define "cairn.operator.account" -}}
 {{- default (printf "%s-operator" (include "cairn.fullname" .)) .Values.operator.serviceAccount.name }}
 {{- end }}

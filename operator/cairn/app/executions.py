@@ -17,6 +17,7 @@ from cairn.core.manifests import Identity
 from cairn.core.parse import parse
 from cairn.core.restore.progress import Step
 from cairn.core.shape import Shape
+from cairn.core.sharding import shard_of
 from cairn.core.spec import ExecutionSpec
 from cairn.core.status import Status
 from cairn.errors import InvalidSpec, Violation
@@ -79,8 +80,10 @@ def viewed(key: Key, body: Mapping[str, Any], old: ExecutionView | None, borrowe
     meta, written = body["metadata"], body.get("spec") or {}
     status = status_wire.from_wire(body.get("status") or {})
     generation = meta["generation"]
+    identity = Identity(key.namespace, key.name, key.uid, shard=shard_of(meta))
     fields = {
-        "generation": generation, "status": status, "found": body["status"] if status.unreadable else {},
+        "identity": identity, "generation": generation,
+        "status": status, "found": body["status"] if status.unreadable else {},
         "deleting": "deletionTimestamp" in meta,
         "paused_by_operator": _wrote(meta, "f:paused"),
         "stale_pause_reason": _wrote(meta, "f:pause", "f:reason") and not _wrote(meta, "f:paused"),
@@ -97,7 +100,7 @@ def viewed(key: Key, body: Mapping[str, Any], old: ExecutionView | None, borrowe
         shape = Shape(spec) if spec else None
         text = _packed(given)
         execution = Execution(
-            identity=Identity(key.namespace, key.name, key.uid), spec=spec, violations=violations,
+            spec=spec, violations=violations,
             spec_digest=spec_digest(given), borrows_jobs=_borrows(written), lacks_jobs=lacks, **fields,
         )  # fmt: skip
     needed = needed_by(status, asks)

@@ -25,18 +25,21 @@ _POLL_SECONDS = 1.0
 
 
 async def leave(
-    installation: Installation, namespace: str, deployment: str, watched: Sequence[str], poll: float = _POLL_SECONDS
-) -> int:
-    """Stop the operator, then take Cairn's finalizers off in the watched namespaces, or in all; off how many objects.
+    installation: Installation, deployments: Sequence[tuple[str, str]], watched: Sequence[str],
+    poll: float = _POLL_SECONDS,
+) -> int:  # fmt: skip
+    """Stop the operator, that of each shard too, then take Cairn's finalizers off in the watched namespaces, or in all.
 
-    Waits for the last pod of the operator as long as it takes. Raises WrongState where others keep on putting
-    finalizers on, ApiError.
+    Returns off how many objects. Waits for the last pod as long as it takes. Raises WrongState where others keep on
+    putting finalizers on, ApiError.
     """
-    try:
-        selector = await installation.stop(namespace, deployment)
-    except Gone:
-        logger.warning("there is no Deployment %s/%s: nothing to stop", namespace, deployment)
-    else:
+    stopped: list[tuple[str, str]] = []
+    for namespace, deployment in deployments:
+        try:
+            stopped.append((namespace, await installation.stop(namespace, deployment)))
+        except Gone:
+            logger.warning("there is no Deployment %s/%s: nothing to stop", namespace, deployment)
+    for namespace, selector in stopped:
         await _ended(installation, namespace, selector, poll)
     return await _let_go(installation, watched or [""])
 

@@ -12,6 +12,7 @@ from typing import Any
 from cairn import names
 from cairn.app import metrics
 from cairn.app.census import Census
+from cairn.app.departures import Departures
 from cairn.app.executions import Key
 from cairn.app.leadership import Alone, Election
 from cairn.app.rollcall import RollCall
@@ -37,14 +38,18 @@ class Operator:
         self, cluster: Cluster, clock: Clock, settings: Settings, rows: Rows | None = None,
         election: Election | None = None, tracer: Tracer | None = None,
     ) -> None:  # fmt: skip
-        self._views = Views()
+        self._views = Views(settings.selection)
+        self._departures = Departures(cluster, self._views, self) if settings.selection.partial else None
         self._views.checkpoints.gone = self.checkpoint_gone
+        self._views.checkpoints.moved = self.checkpoint_moved
         telling = Telling(tracer)
         self._new_work: Callable[[], Work] = lambda: Work(cluster, self._views, clock, settings, rows, telling)
         self._election = election or Alone()
         self._work: Work | None = None  # that of this term
         self.census = Census(self._views, clock, lambda: self._work)
-        self._roll_call = RollCall(cluster, self._views, self, settings.namespaces, settings.resync_seconds)
+        self._roll_call = RollCall(
+            cluster, self._views, self, settings.namespaces, settings.resync_seconds, self._departures
+        )  # fmt: skip
         self._listed = asyncio.Event()
         self._draining = False
         self._listing: asyncio.TimerHandle | None = None  # runs out when nothing more is listed
@@ -81,15 +86,17 @@ class Operator:
                 self._work.consider(seen)
 
     def forget_execution(self, body: Mapping[str, Any]) -> None:
-        """An execution was deleted."""
+        """An execution was deleted, or where there are shards, may be another one's now."""
         self._note_event(names.EXECUTIONS)
         meta = body["metadata"]
-        self.execution_gone(Key(meta["namespace"], meta["name"], meta["uid"]))
+        key = Key(meta["namespace"], meta["name"], meta["uid"])
+        (self._departures.execution if self._departures else self.execution_gone)(key)
 
     def forget_checkpoint(self, body: Mapping[str, Any]) -> None:
-        """A Checkpoint was deleted, and let go."""
+        """A Checkpoint was deleted, and let go; likewise."""
         self._note_event(names.CHECKPOINTS)
-        self._views.checkpoints.forget(body["metadata"]["uid"])
+        forget = self._departures.checkpoint_of if self._departures else self._views.checkpoints.forget
+        forget(body["metadata"]["uid"])
 
     def forget_job(self, body: Mapping[str, Any]) -> None:
         """A Kubernetes Job was deleted."""
@@ -132,6 +139,19 @@ class Operator:
     def pod_gone(self, pod: KubePod) -> None:
         """A pod is gone."""
         self._look_at(self._views.lose_pod(pod))
+
+    # --- What is another shard's now
+
+    def execution_moved(self, key: Key) -> None:
+        """An execution is there, and another operator works on it."""
+        self._views.forget_execution(key.uid)
+        if self._work is not None:
+            self._work.execution_moved(key)
+
+    def checkpoint_moved(self, seen: CheckpointObject) -> None:
+        """A Checkpoint likewise, and forgotten."""
+        if self._work is not None:
+            self._work.checkpoint_moved(seen)
 
     def _note_event(self, resource: str) -> None:
         metrics.note_event(resource)
@@ -176,6 +196,8 @@ class Operator:
         """Work whenever this replica leads, until cancelled."""
         async with asyncio.TaskGroup() as group:
             group.create_task(self._roll_call.run())
+            if self._departures is not None:
+                group.create_task(self._departures.run())
             group.create_task(self._election.run(self._serve_term))
 
     async def _serve_term(self) -> None:
@@ -201,13 +223,13 @@ class Operator:
         """Whether the event loop has turned within the last half minute."""
         return asyncio.get_running_loop().time() - self._beat < 30
 
-    def describe(self) -> dict[str, int]:
+    def describe(self) -> dict[str, int | str]:
         """Whether it leads, and how much is known and waiting, for the readiness page."""
         return {
             "leader": self._election.leads, "executions": len(self._views.keys()),
             "queued": self._work.queued() if self._work else 0,
             "checkpoints": len(self._views.checkpoints), "unstored": self.backlog(),
-        }  # fmt: skip
+        } | ({"shard": self._views.selection.shard} if self._views.selection.partial else {})  # fmt: skip
 
     def backlog(self) -> int:
         """How many checkpoints wait for their row; 0 where there is no database, and on a standby."""

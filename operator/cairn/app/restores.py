@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
@@ -139,24 +139,35 @@ class Restores:
             return None
 
     async def _object_with(self, namespace: str, id: str) -> CheckpointObject | None:
-        seen = next((seen for seen in await self._objects(namespace) if seen.id == id), None)
-        if seen is None:  # it may be newer than what was seen
+        wanted = {"status.checkpointId": id}
+        seen = next((seen for seen in await self._objects(namespace, **wanted) if seen.id == id), None)
+        if seen is None and not self._partial:  # it may be newer than what was seen
             seen = next((c for c in await self._listed(namespace) if c.id == id), None)
         return seen
 
-    async def _objects(self, namespace: str) -> list[CheckpointObject]:
-        """The objects of a namespace: as they were seen, or read where nothing there is watched."""
+    @property
+    def _partial(self) -> bool:
+        """Whether there are objects that other operators see: then what is not seen here says nothing."""
+        return self._views.selection.partial
+
+    async def _objects(self, namespace: str, **fields: str) -> list[CheckpointObject]:
+        """The objects of a namespace: as they were seen, or read where not everything there is watched.
+
+        Of those that are read only those whose selectable fields are these; whoever names some looks at them as well.
+        """
+        if self._partial:
+            return _living(await self._cluster.find_checkpoints(namespace, **fields))
         if not self._settings.namespaces or self._views.knows(namespace):
             return [seen for seen in self._views.checkpoints if seen.namespace == namespace and not seen.deleting]
         return await self._listed(namespace)
 
     async def _listed(self, namespace: str) -> list[CheckpointObject]:
-        every = map(objects.view, await self._cluster.list_checkpoints(namespace))
-        return [seen for seen in every if not seen.deleting]
+        return _living(await self._cluster.list_checkpoints(namespace))
 
     async def _latest(self, namespace: str, execution: str) -> tuple[CheckpointObject | None, str]:
         lane = Lane(namespace, execution)
-        there = [c for c in await self._objects(namespace) if c.execution == lane.execution and c.is_ready]
+        found = await self._objects(namespace, **{"spec.executionRef.name": execution})
+        there = [c for c in found if c.execution == lane.execution and c.is_ready]
         seen = max(there, key=lambda c: c.id, default=None)
         row = await self._row_where(namespace, Query((), execution=execution, limit=1))
         if row is not None and (seen is None or row.id > seen.id):
@@ -206,7 +217,7 @@ class Restores:
 
     async def _not_found(self, namespace: str, source: Source) -> _Refusal:
         """What there is instead, and how to take one."""
-        there = [seen for seen in await self._objects(namespace) if seen.is_ready]
+        there = [c for c in await self._objects(namespace, **{"status.phase": objects.READY}) if c.is_ready]
         if source.latest_of:
             text = f"execution {source.latest_of} in namespace {namespace} has no checkpoint that is Ready"
         else:
@@ -238,10 +249,16 @@ class Restores:
         newest = await self._newest_state(found) or state
         return Known(newest.status.jobs, final=newest.status.finished)
 
+    async def _objects_of(self, found: Checkpoint) -> Collection[CheckpointObject]:
+        """The objects of the execution that a checkpoint was taken of."""
+        if self._partial:
+            return await self._objects(found.namespace, **{"status.executionUid": found.execution_uid})
+        of = self._views.checkpoints.of_execution(found.namespace, found.execution, found.execution_uid)
+        return of.values()
+
     async def _newest_state(self, found: Checkpoint) -> CheckpointState | None:
         """The state in the newest other checkpoint of that execution which can be read."""
-        lane = self._views.checkpoints.of_execution(found.namespace, found.execution, found.execution_uid)
-        ids = {seen.id: seen for seen in lane.values() if seen.is_ready}
+        ids = {seen.id: seen for seen in await self._objects_of(found) if seen.is_ready}
         row = await self._row_where(found.namespace, Query((), execution_uid=found.execution_uid, limit=1))
         newest = max([*ids, row.id if row else ""], default="")
         if newest <= found.id:
@@ -257,6 +274,10 @@ class Restores:
         except (_Refusal, Unreadable) as error:
             logger.warning("checkpoint %s, newer than %s, cannot be read: %s", newest, found.id, error)
             return None
+
+
+def _living(bodies: list[Body]) -> list[CheckpointObject]:
+    return [seen for seen in map(objects.view, bodies) if not seen.deleting]
 
 
 async def _beside(stored: Stored, work: Callable[[], Any]) -> Any:

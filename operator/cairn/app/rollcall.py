@@ -4,6 +4,8 @@ Rules:
 - Every replica does it, now and then, and soon after a watch had to list anew; a standby too: its views are what it
   would lead by.
 - A list is the truth at its version: what was seen at that version or before and is not in it is gone. Nothing else is.
+- Where there are shards, what a list lacks may only have moved to another: for executions and checkpoints a live read
+  decides.
 - What is found gone is forgotten as if its delete had been seen, so that what follows from a delete follows.
 - Only names and versions are read, and no Kubernetes Job or pod that has ended: it changes nothing, and goes with its
   execution. One that has ended unseen is taken for gone; before anything is decided on that, it is read live.
@@ -20,6 +22,7 @@ from typing import Any, Protocol
 
 from cairn import names
 from cairn.app import metrics
+from cairn.app.departures import Departures
 from cairn.app.executions import Key
 from cairn.app.views import Views
 from cairn.core.observed import KubeJob, KubePod
@@ -51,15 +54,23 @@ class Heir(Protocol):
 class RollCall:
     """Compares the views with what there is."""
 
-    def __init__(self, cluster: Cluster, views: Views, heir: Heir, watched: Sequence[str], seconds: float) -> None:
+    def __init__(
+        self, cluster: Cluster, views: Views, heir: Heir, watched: Sequence[str], seconds: float,
+        departures: Departures | None = None,
+    ) -> None:  # fmt: skip
         self._cluster = cluster
         self._views = views
         self._watched = watched  # namespaces, or patterns of such; none: all
         self._seconds = seconds
         self._wanted = asyncio.Event()
         self._kinds: Mapping[str, tuple[Callable[[Roll, str], list[Any]], Callable[[Any], None]]] = {
-            names.EXECUTIONS: (views.missing_executions, heir.execution_gone),
-            names.CHECKPOINTS: (views.checkpoints.missing, lambda seen: views.checkpoints.forget(seen.uid)),
+            names.EXECUTIONS: (
+                views.missing_executions, departures.execution if departures else heir.execution_gone
+            ),
+            names.CHECKPOINTS: (
+                views.checkpoints.missing,
+                departures.checkpoint if departures else lambda seen: views.checkpoints.forget(seen.uid),
+            ),
             "jobs": (views.missing_jobs, heir.job_gone),
             "pods": (views.missing_pods, heir.pod_gone),
         }

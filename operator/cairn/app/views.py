@@ -4,6 +4,8 @@ Rules:
 - Newest wins: an older `resourceVersion` never replaces a newer one (they are comparable integers within one resource,
   KEP-5504), so that the answer to an own write is not undone by a late event.
 - Keyed by UID: an execution that was deleted and created again under its name is another one.
+- What is not of the own shard is not taken in, wherever it was read. What has left the shard is forgotten, and nothing
+  follows.
 - Not seeing is not knowing: an absence counts only after a live read (`note_absent`), and only for a moment.
 """
 
@@ -31,6 +33,7 @@ from cairn.core.observed import (
 from cairn.core.outputs import Outputs
 from cairn.core.restore.progress import UNDER_WAY, Fork, Mode
 from cairn.core.restore.source import Found, NotFound
+from cairn.core.sharding import Selection
 from cairn.core.status import Status
 from cairn.ports import Roll
 
@@ -82,12 +85,13 @@ class OutputsCache:
 class Views:
     """Everything seen, by execution UID."""
 
-    def __init__(self) -> None:
+    def __init__(self, selection: Selection | None = None) -> None:
+        self.selection = selection or Selection()
         self._executions: dict[str, ExecutionView] = {}
         self._seen: dict[str, _Seen] = {}
         self._borrowed: dict[str, Borrowed] = {}
         self._forks: dict[str, dict[str, Fork]] = {}  # by UID of the execution that they were forked from
-        self.checkpoints = CheckpointViews()
+        self.checkpoints = CheckpointViews(self.selection)
         self.outputs = OutputsCache()
 
     # --- Executions
@@ -96,6 +100,9 @@ class Views:
         """Take in a DAGExecution as an event or an answer shows it; its key, or None where that is nothing new."""
         meta = body["metadata"]
         key = Key(meta["namespace"], meta["name"], meta["uid"])
+        if not self.selection.takes(meta):
+            self.forget_execution(key.uid)
+            return None
         old = self._executions.get(key.uid)
         if old is not None and int(old.resource_version) >= int(meta["resourceVersion"]):
             return None

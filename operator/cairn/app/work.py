@@ -13,12 +13,14 @@ from collections.abc import Coroutine
 from typing import Any
 
 from cairn.app.checkpoints.archive import Archive
+from cairn.app.checkpoints.elsewhere import Elsewhere
 from cairn.app.checkpoints.keeper import Keeper
 from cairn.app.checkpoints.outbox import Outbox
-from cairn.app.checkpoints.sweeper import Sweeper
+from cairn.app.checkpoints.sweeper import Sweeper, roster_for
 from cairn.app.checkpoints.views import Lane
 from cairn.app.events import EventWriter
 from cairn.app.executions import Key, about_execution
+from cairn.app.handover import Handover
 from cairn.app.queue import WorkQueue
 from cairn.app.reconcile import Reconciler
 from cairn.app.restores import Restores
@@ -52,9 +54,14 @@ class Work:
         self._keeper.taken = telling.taken
         self._reconciler.take_checkpoint = self._keeper.request
         self._outbox.gate.opened = self._database_is_back
-        self._sweeper = Sweeper(self._outbox, views.checkpoints, rows, settings.sweep_seconds) if rows else None
+        self._handover = Handover(cluster, views) if views.selection.partial else None
+        if self._handover is not None:
+            self._keeper.handover = self._handover
+            self._keeper.lifetimes.needed_elsewhere = Elsewhere(cluster, views, settings.namespaces).needs
+        roster = roster_for(views.selection, cluster, settings.namespaces)
+        self._sweeper = Sweeper(self._outbox, views.checkpoints, rows, settings.sweep_seconds, roster) if rows else None
         self._queue: WorkQueue[Key] = WorkQueue(
-            "executions", self._reconciler.reconcile, workers=settings.workers, about=about_execution
+            "executions", self._look, workers=settings.workers, about=about_execution
         )  # fmt: skip
         self._reconciler.enqueue = self._queue.add
         self._reconciler.look_at = self.look_at
@@ -103,10 +110,27 @@ class Work:
         if not self._views.checkpoints.any_in(seen.namespace):
             self._outbox.forget_tenant(seen.namespace)  # the namespace may be next
 
+    def execution_moved(self, key: Key) -> None:
+        """An execution is another shard's now: its checkpoints go there too."""
+        self._events.forget(key.uid)
+        self._archive.forget(key.uid)
+        self._keeper.queue.add(Lane(key.namespace, key.name))
+
+    def checkpoint_moved(self, seen: CheckpointObject) -> None:
+        """A Checkpoint is another shard's now, which carries it over."""
+        self._outbox.forget(seen.uid)
+
     def _database_is_back(self) -> None:
         self._outbox.consider_all()
         if self._sweeper is not None:
             self._sweeper.soon()  # deletes may have been remembered
+
+    async def _look(self, key: Key) -> float | None:
+        """Look at an execution; one that is for another shard is only given away."""
+        view = self._views.execution(key.uid)
+        if self._handover is not None and view is not None and self._handover.concerns(view):
+            return await self._handover.give(view)
+        return await self._reconciler.reconcile(key)
 
     # --- A term
 

@@ -20,7 +20,9 @@ from cairn.errors import CairnError, NotConfigured, StoreError
 
 _ANSWER_SECONDS = 5.0
 
-OperatorOption = Annotated[str, typer.Option(metavar="URL", help="The operator's health endpoints.")]
+OperatorOption = Annotated[
+    list[str], typer.Option(metavar="URL", help="The operator's health endpoints; again for those of each shard.")
+]
 ApiOption = Annotated[str, typer.Option(metavar="URL", help="The REST API; none: it is not asked.")]
 DatabaseOption = Annotated[bool, typer.Option("--database", help="Look whether the database is up to date, too.")]
 TimeoutOption = Annotated[float, typer.Option(min=0, help="How many seconds to wait for what is not ready.")]
@@ -32,7 +34,8 @@ def run(operator: OperatorOption, api: ApiOption = "", database: DatabaseOption 
 
     Example: cairn check --operator http://cairn-operator:8080
     """
-    parts: dict[str, Question] = {"custom resources": _kinds, "operator": _ready(operator)}
+    parts: dict[str, Question] = {"custom resources": _kinds}
+    parts |= {"operator" if url == operator[0] else f"operator {url}": _ready(url) for url in operator}
     parts |= {"api": _ready(api)} if api else {}
     parts |= {"database": _migrated(settings_from(database_from_environment, variable).address())} if database else {}
     found = asyncio.run(look_at(parts, timeout))

@@ -16,7 +16,10 @@ from cairn.cli.session import ERROR
 from cairn.config import LogSettings, from_environment
 from cairn.errors import CairnError
 
-DeploymentOption = Annotated[str, typer.Option(metavar="NAMESPACE/NAME", help="The Deployment of the operator.")]
+DeploymentOption = Annotated[
+    list[str],
+    typer.Option(metavar="NAMESPACE/NAME", help="The Deployment of the operator, or of a shard's; can be repeated."),
+]
 NamespaceOption = Annotated[
     list[str] | None, typer.Option("--namespace", "-n", help="Only in this namespace; can be repeated.")
 ]
@@ -27,13 +30,14 @@ def run(deployment: DeploymentOption, namespace: NamespaceOption = None) -> None
 
     Example: cairn detach --deployment cairn-system/cairn-operator
     """
-    home, slash, name = deployment.partition("/")
-    if not (home and slash and name):
-        typer.echo(f"--deployment: {deployment} is not NAMESPACE/NAME", err=True)
-        raise typer.Exit(ERROR)
+    deployments = [tuple(given.split("/")) for given in deployment]
+    for given, parts in zip(deployment, deployments, strict=True):
+        if len(parts) != 2 or not all(parts):
+            typer.echo(f"--deployment: {given} is not NAMESPACE/NAME", err=True)
+            raise typer.Exit(ERROR)
     configure_logging(_log_settings())
     try:
-        freed = asyncio.run(_leave(home, name, namespace or []))
+        freed = asyncio.run(_leave([(home, name) for home, name in deployments], namespace or []))
     except CairnError as error:
         typer.echo(str(error), err=True)
         raise typer.Exit(ERROR) from None
@@ -47,9 +51,9 @@ def _log_settings() -> LogSettings:
         return LogSettings.model_validate({})  # a wrong setting of the operator is no reason not to let it go
 
 
-async def _leave(home: str, name: str, namespaces: list[str]) -> int:
+async def _leave(deployments: list[tuple[str, str]], namespaces: list[str]) -> int:
     api = await connect()
     try:
-        return await leave(KubeInstallation(api), home, name, namespaces)
+        return await leave(KubeInstallation(api), deployments, namespaces)
     finally:
         await api.close()

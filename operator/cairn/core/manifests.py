@@ -35,6 +35,7 @@ class Identity:
     name: str
     uid: str
     kind: str = names.EXECUTION_KIND
+    shard: str = ""  # whose operator works on it; empty: the default one
 
 
 def owner(identity: Identity) -> Manifest:
@@ -45,15 +46,18 @@ def owner(identity: Identity) -> Manifest:
     }  # fmt: skip
 
 
-def labels(identity: Identity, job: str, attempt: int) -> dict[str, str]:
-    """The labels by which people and the operator find the objects of an attempt."""
+def belonging(identity: Identity) -> dict[str, str]:
+    """The labels of whatever is made for an execution; with its shard, so that the same operator is told of it."""
     return {
         names.LABEL_EXECUTION: identity.name[:63].rstrip("-."),
         names.LABEL_EXECUTION_UID: identity.uid,
-        names.LABEL_JOB: job,
-        names.LABEL_ATTEMPT: str(attempt),
         names.LABEL_MANAGED_BY: "cairn",
-    }
+    } | ({names.LABEL_SHARD: identity.shard} if identity.shard else {})
+
+
+def labels(identity: Identity, job: str, attempt: int) -> dict[str, str]:
+    """The labels by which people and the operator find the objects of an attempt."""
+    return belonging(identity) | {names.LABEL_JOB: job, names.LABEL_ATTEMPT: str(attempt)}
 
 
 # --- Inputs ----------------------------------------------------------------------------------------------------------
@@ -106,10 +110,7 @@ def _inputs_object(identity: Identity, name: str, data: dict[str, str]) -> Manif
         "apiVersion": "v1", "kind": "ConfigMap", "immutable": True, "data": data,
         "metadata": {
             "name": name, "namespace": identity.namespace, "ownerReferences": [owner(identity)],
-            "labels": {
-                names.LABEL_EXECUTION: identity.name[:63].rstrip("-."), names.LABEL_EXECUTION_UID: identity.uid,
-                names.LABEL_MANAGED_BY: "cairn",
-            },
+            "labels": belonging(identity),
         },
     }  # fmt: skip
 
@@ -206,7 +207,9 @@ def kubernetes_job(
     """
     meta = template.get("metadata") or {}
     own = labels(identity, job.id, record.attempt)
-    user_labels, user_annotations = meta.get("labels") or {}, meta.get("annotations") or {}
+    # A shard is the execution's to have: another one's operator would never see this Job.
+    user_labels = {key: value for key, value in (meta.get("labels") or {}).items() if key != names.LABEL_SHARD}
+    user_annotations = meta.get("annotations") or {}
     pod = _with_inputs(_safe(deepcopy(dict(template["spec"]))), _variables(identity, record, given), given)
     _main(pod).setdefault("terminationMessagePolicy", "FallbackToLogsOnError")
     spec: Manifest = {

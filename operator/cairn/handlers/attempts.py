@@ -14,11 +14,13 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 
+from cairn import names
 from cairn.adapters.kube.api import Api, Body
-from cairn.adapters.kube.cluster import OURS, WATCHED
+from cairn.adapters.kube.cluster import WATCHED
 from cairn.adapters.kube.reflector import Reflector
 from cairn.app.operator import Operator
 from cairn.config import Settings
+from cairn.core.sharding import selecting
 
 _LOOK_SECONDS = 60.0  # between looks for namespaces that there are no executions in any more
 _RESOURCES = ("jobs", "pods")
@@ -39,6 +41,7 @@ class AttemptWatches:
     def __init__(self, api: Api, operator: Operator, settings: Settings) -> None:
         self._api = api
         self._operator = operator
+        self._query = selecting(names.LABEL_EXECUTION_UID, settings.selection.selector)
         self._everywhere = not settings.namespaces
         self._silence = settings.watch_silence_seconds
         self._running: dict[str, list[asyncio.Task[None]]] = {}  # by namespace; "": all of them
@@ -69,5 +72,6 @@ class AttemptWatches:
         told = self._operator
         see, forget = (told.see_job, told.forget_job) if resource == "jobs" else (told.see_pod, told.forget_pod)
         listener = _Told(see, forget, told.listed_anew)
-        prefix, listed = WATCHED[resource]
-        return Reflector(self._api, f"{prefix}{scope}/{resource}", OURS, listener, self._silence, listed)
+        prefix, _, live = WATCHED[resource]
+        listed = {**live, **self._query}
+        return Reflector(self._api, f"{prefix}{scope}/{resource}", self._query, listener, self._silence, listed)

@@ -19,7 +19,7 @@ from cairn.adapters.telemetry import telemetry
 from cairn.app.lag import observe_lag
 from cairn.app.leadership import Leadership
 from cairn.app.operator import Operator
-from cairn.config import Settings, home_of, replica_name
+from cairn.config import Settings, home_of, lease_of, replica_name
 from cairn.core.leading import Standing, Terms
 from cairn.handlers.health import serve_health
 from cairn.handlers.watching import watch
@@ -46,13 +46,14 @@ async def serve(settings: Settings) -> None:
         if pool is not None:
             stack.push_async_callback(pool.close)
         rows = PostgresStore(pool) if pool else None
-        await _serve(settings, Operator(KubeCluster(api), system_clock, settings, rows, leadership, tracer))
+        cluster = KubeCluster(api, selector=settings.selection.selector)
+        await _serve(settings, Operator(cluster, system_clock, settings, rows, leadership, tracer))
     logger.info("stopped")
 
 
 def _leadership(settings: Settings, api: Api) -> Leadership:
     me = f"{replica_name()}_{random_id()[:8]}"
-    leases = KubeLeases(api, home_of(settings), settings.lease_name)
+    leases = KubeLeases(api, home_of(settings), lease_of(settings))
     return Leadership(leases, Standing(me, Terms.of(settings.lease_seconds)), system_clock, steady_clock)
 
 

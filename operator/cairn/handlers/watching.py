@@ -66,6 +66,9 @@ def configure(settings: kopf.OperatorSettings, given: Settings) -> None:
     settings.watching.server_timeout = 600
     settings.watching.client_timeout = 660
     settings.watching.connect_timeout = 10
+    if given.selection.partial:
+        for plural in (names.EXECUTIONS, names.CHECKPOINTS):
+            settings.watching.label_selectors[names.GROUP, names.VERSION, plural] = given.selection.selector
     settings.watching.inactivity_timeout = given.watch_silence_seconds
     settings.networking.request_timeout = 30
     settings.networking.error_backoffs = _Patience()

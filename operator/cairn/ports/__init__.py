@@ -54,6 +54,14 @@ class Cluster(Protocol):
         """Write the pause in the spec on exactly that version, as the field manager of pauses. Raises Conflict."""
         ...
 
+    async def patch_execution(self, namespace: str, name: str, patch: Body) -> Body:
+        """Merge-patch an execution; `patch` names its UID or version. Raises Conflict, Gone, Rejected."""
+        ...
+
+    async def find_executions(self, namespace: str = "", **fields: str) -> list[Body]:
+        """The executions, of all namespaces if none is named, whose selectable fields are these."""
+        ...
+
     async def delete_execution(self, namespace: str, name: str, uid: str, resource_version: str = "") -> None:
         """Delete exactly that execution, at that version if one is named; the garbage collector takes what it owns."""
         ...
@@ -92,6 +100,14 @@ class Cluster(Protocol):
 
     async def list_checkpoints(self, namespace: str) -> list[Body]:
         """The Checkpoints of a namespace as they are now, with the states they hold."""
+        ...
+
+    async def find_checkpoints(self, namespace: str, **fields: str) -> list[Body]:
+        """The Checkpoints, of all namespaces if none is named, whose selectable fields (`status.phase` …) are these."""
+        ...
+
+    async def checkpoint_names(self, namespace: str = "") -> frozenset[tuple[str, str]]:
+        """Namespaces and names of all Checkpoints, of whatever shard, in a namespace or in all."""
         ...
 
     async def write_checkpoint_status(
@@ -178,16 +194,8 @@ class Desk(Cluster, Protocol):
         """Server-side apply of an object of Cairn's. Raises Conflict where another manager owns a field, Rejected."""
         ...
 
-    async def patch_execution(self, namespace: str, name: str, patch: Body) -> Body:
-        """Merge-patch an execution; `patch` names its UID or version. Raises Conflict, Gone, Rejected."""
-        ...
-
     def watch_execution(self, namespace: str, name: str) -> AsyncGenerator[Body, None]:
         """The execution as it is now and whenever it changes, until it is deleted or the API server ends the watch."""
-        ...
-
-    async def find_checkpoints(self, namespace: str, **fields: str) -> list[Body]:
-        """The Checkpoints, of all namespaces if none is named, whose selectable fields (`status.phase` …) are these."""
         ...
 
     async def list_pods_of(self, namespace: str, execution_uid: str, job: str) -> list[Body]:

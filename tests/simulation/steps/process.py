@@ -150,7 +150,7 @@ class Process:
     def _store(self, made: Plan) -> None:
         view = self._view()
         assert from_wire(made.wire) == made.status, "what is stored is not what was decided"
-        version = self.world.write_status(view.resource_version, made.wire)
+        version = self.world.write_status(view.resource_version, dict(made.wire))
         self.views.wrote_status(view.key, version, made.status)
 
     def _perform(self, action: Action) -> None:

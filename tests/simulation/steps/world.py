@@ -225,7 +225,7 @@ class World:
     def held_records(self, origin: rules.Wire) -> dict[str, Body]:
         """The records that a checkpoint holds, by job; of one that is Ready."""
         state = keeping.held(self.checkpoint(origin["checkpointName"]))
-        return {id: record_to_wire(record) for id, record in state.status.jobs.items()}
+        return {id: dict(record_to_wire(record)) for id, record in state.status.jobs.items()}
 
     def _live_attempts(self) -> set[tuple[str, int]]:
         return {(pod.job_id, pod.attempt) for pod in self.pods.values() if not pod.ended}

@@ -213,3 +213,32 @@ async def test_a_guarded_one_sends_no_write_that_is_not_allowed(method: str) -> 
 
 async def test_metadata_of_nothing_is_an_empty_list() -> None:
     assert await Api(Client(body={"items": None, "metadata": {}})).list_metadata("/apis/x") == []  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("resource", "selected"),
+    [
+        ("dagexecutions", "cairn.dev%2Fshard%3Da"), ("checkpoints", "cairn.dev%2Fshard%3Da"),
+        ("jobs", "cairn.dev%2Fexecution-uid%2Ccairn.dev%2Fshard%3Da"),
+        ("pods", "cairn.dev%2Fexecution-uid%2Ccairn.dev%2Fshard%3Da"),
+    ],
+)  # fmt: skip
+async def test_a_roll_is_called_of_what_is_watched(resource: str, selected: str) -> None:
+    client = Client(body={"items": [], "metadata": {"resourceVersion": "1"}})
+    await KubeCluster(Api(client), selector="cairn.dev/shard=a").call_roll(resource)  # type: ignore[arg-type]
+    assert f"labelSelector={selected}" in client.sent[0][1].split("?")[1].split("&")
+
+
+async def test_names_and_executions_are_found_everywhere_or_in_a_namespace() -> None:
+    meta = {"namespace": "ns", "name": "c", "uid": "u"}
+    client = Client(body={"items": [{"metadata": meta}], "metadata": {}})
+    cluster = KubeCluster(Api(client))  # type: ignore[arg-type]
+    assert await cluster.checkpoint_names() == {("ns", "c")}
+    assert await cluster.checkpoint_names("ns") == {("ns", "c")}
+    await cluster.find_executions(**{"spec.restoreFrom.latestOf": "x"})
+    await cluster.find_checkpoints("ns")
+    urls = [url.removeprefix("https://server/apis/cairn.dev/v1alpha1/") for _, url, _ in client.sent]
+    assert [url.split("?")[0] for url in urls] == [
+        "checkpoints", "namespaces/ns/checkpoints", "dagexecutions", "namespaces/ns/checkpoints"
+    ]  # fmt: skip
+    assert "fieldSelector=spec.restoreFrom.latestOf%3Dx" in urls[2] and "fieldSelector" not in urls[3]

@@ -50,6 +50,10 @@ class Recorder:
         self._note("list", path)
         return []
 
+    async def list_metadata(self, path: str, **query: str) -> list[Any]:
+        self._note("list", path)
+        return []
+
     async def pages(self, path: str, **query: str) -> AsyncIterator[dict[str, Any]]:
         yield self._note("list", path)
 

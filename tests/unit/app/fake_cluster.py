@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import itertools
 from collections import defaultdict
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
 from typing import Any
 
 from cairn.errors import AlreadyExists, ApiError, Conflict, Gone
@@ -85,6 +85,19 @@ class FakeCluster:
             raise Conflict("the object has been modified", status=409)
         self.edit(name, **spec)
 
+    async def patch_execution(self, namespace: str, name: str, patch: Body) -> Body:
+        self._call("patch_execution", name)
+        meta, wanted = self._execution(name)["metadata"], patch["metadata"]
+        if any(wanted.get(key) not in (None, meta[key]) for key in ("uid", "resourceVersion")):
+            raise Conflict("another UID or version", status=409)
+        _relabel(meta, wanted)
+        meta["resourceVersion"] = self._version()
+        return copy.deepcopy(self.executions[name])
+
+    async def find_executions(self, namespace: str = "", **fields: str) -> list[Body]:
+        self._call("find_executions", ",".join(f"{key}={value}" for key, value in fields.items()))
+        return _with(fields, namespace, self.executions.values())
+
     async def delete_execution(self, namespace: str, name: str, uid: str, resource_version: str = "") -> None:
         self._call("delete_execution", name)
         meta = self._execution(name)["metadata"]
@@ -152,6 +165,15 @@ class FakeCluster:
         self._call("list_checkpoints", namespace)
         return [copy.deepcopy(b) for (kind, _), b in self.objects.items() if kind == "Checkpoint"]
 
+    async def find_checkpoints(self, namespace: str, **fields: str) -> list[Body]:
+        self._call("find_checkpoints", ",".join(f"{key}={value}" for key, value in fields.items()))
+        return _with(fields, namespace, (body for (kind, _), body in self.objects.items() if kind == "Checkpoint"))
+
+    async def checkpoint_names(self, namespace: str = "") -> frozenset[tuple[str, str]]:
+        self._call("checkpoint_names", namespace)
+        metas = [body["metadata"] for (kind, _), body in self.objects.items() if kind == "Checkpoint"]
+        return frozenset((m["namespace"], m["name"]) for m in metas if namespace in ("", m["namespace"]))
+
     async def write_checkpoint_status(
         self, namespace: str, name: str, uid: str, resource_version: str, status: Body
     ) -> str:
@@ -167,6 +189,7 @@ class FakeCluster:
         meta = body["metadata"]
         if "finalizers" in patch["metadata"]:
             meta["finalizers"] = patch["metadata"]["finalizers"]
+        _relabel(meta, patch["metadata"])
         body["status"] = body.get("status", {}) | patch.get("status", {})
         meta["resourceVersion"] = self._version()
         self._let_go(name)
@@ -228,3 +251,22 @@ class FakeCluster:
     async def post_event(self, event: Mapping[str, Any]) -> None:
         self._call("post_event", event["reason"])
         self.events.append(dict(event))
+
+
+def _relabel(meta: Body, wanted: Mapping[str, Any]) -> None:
+    """Merge labels as a merge patch does."""
+    if "labels" in wanted:
+        labels = {**(meta.get("labels") or {}), **wanted["labels"]}
+        meta["labels"] = {key: value for key, value in labels.items() if value is not None}
+
+
+def _with(fields: Mapping[str, str], namespace: str, bodies: Iterable[Body]) -> list[Body]:
+    """Those of a namespace, or of all, that have these values, by paths."""
+
+    def at(body: Any, path: str) -> Any:
+        for step in path.split("."):
+            body = body.get(step) or {}
+        return body or ""
+
+    found = [b for b in bodies if namespace in ("", b["metadata"]["namespace"])]
+    return [copy.deepcopy(b) for b in found if all(at(b, path) == value for path, value in fields.items())]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from datetime import UTC, datetime, timedelta
+from typing import Any
+from unittest.mock import Mock
 
 import pytest
 
@@ -51,12 +53,15 @@ class Bench:
 
 
 async def test_progress_is_told_together_once_a_second(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(events, "TOGETHER_SECONDS", 0.01)
+    timers: list[tuple[Any, ...]] = []
+    monkeypatch.setattr(asyncio.get_running_loop(), "call_later", lambda *call: timers.append(call) or Mock())
     bench = Bench()
     for n in range(12):
         bench.writer.write(WHO, [progress("Completed", [f"a{n}"]), progress("Launched", [f"b{n}"])])
     assert await bench.written() == []
-    await asyncio.sleep(0.02)
+    [(seconds, told, about)] = timers
+    assert seconds == events.TOGETHER_SECONDS
+    told(about)
     assert await bench.written() == ["Completed", "Launched"]
     assert bench.cluster.events[0]["message"] == f"completed 12 jobs: {listed([f'a{n}' for n in range(12)])}"
 

@@ -58,7 +58,7 @@ def held(name: str, *finalizers: str, namespace: str = "team") -> Held:
 
 
 async def left(fake: Fake, *watched: str) -> int:
-    return await leave(fake, "cairn-system", "cairn-operator", watched, poll=0)
+    return await leave(fake, [("cairn-system", "cairn-operator")], watched, poll=0)
 
 
 async def test_the_operator_has_ended_before_the_first_finalizer_goes() -> None:

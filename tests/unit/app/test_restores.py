@@ -49,14 +49,15 @@ class Bench:
 
     def __init__(self, *, database: bool = True, **settings: Any) -> None:
         self.cluster = FakeCluster()
-        self.views = Views()
+        self.views = Views(Settings(**settings).selection)
         self.rows = MemoryStore()
         self.restores = Restores(
             self.cluster, self.views, self.rows if database else None, self.cluster.get_namespace_uid, lambda: NOW,
             Settings(**settings),
         )  # fmt: skip
         spec = {"restoreFrom": {"checkpointName": "before"}, "jobs": [{"id": "a", "image": "x"}]}
-        self.views.see_execution(self.cluster.add_execution("fork", spec))
+        labels = {"labels": {"cairn.dev/shard": settings["shard"]}} if settings.get("shard") else {}
+        self.views.see_execution(self.cluster.add_execution("fork", spec, **labels))
 
     @property
     def asking(self) -> ExecutionView:
@@ -184,6 +185,24 @@ async def test_the_newest_is_the_newest_of_objects_and_rows_of_that_name() -> No
     assert (await bench.find(latest_of="run")).origin.name == "three"
     await bench.row("four", saved(4))
     assert (await bench.find(latest_of="run")).origin.name == "four"
+
+
+@pytest.mark.parametrize("source", BY)
+async def test_a_checkpoint_of_another_shard_is_found_too(source: dict[str, str]) -> None:
+    bench = Bench(database=False, shard="a")
+    await bench.object("before", seen=False)
+    await bench.object("other", saved(2), execution="another", seen=False)
+    assert (await bench.find(**source)).origin.name == "before"
+    assert not bench.cluster.called("list_checkpoints"), "with all their states"
+    assert "before (of run, label 1)" in (await bench.miss(checkpoint_name="none")).message
+
+
+async def test_what_another_shard_has_saved_since_is_known_too() -> None:
+    bench = Bench(database=False, shard="a")
+    await bench.object("before", seen=False)
+    await bench.object("after", saved(2), seen=False)
+    await bench.find(**BEFORE)
+    assert bench.cluster.called("get_checkpoint") == ["before", "after"]
 
 
 async def test_of_rows_whose_objects_had_one_name_it_is_the_newest(monkeypatch: pytest.MonkeyPatch) -> None:

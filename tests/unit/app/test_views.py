@@ -527,3 +527,13 @@ def test_in_a_new_term_only_what_watches_bring_is_known(views: Views) -> None:
     after = seen(views)
     assert (after.jobs, after.pods) == (before.jobs, before.pods) and len(after.jobs) == len(after.pods) == 1
     assert (after.lost, after.restore, after.absent) == (frozenset(), None, frozenset())
+
+
+def test_a_label_that_changes_is_seen_though_the_generation_stays() -> None:
+    found = Views()
+    meta: dict[str, Any] = {"namespace": "ns", "name": "x", "uid": "u", "resourceVersion": "1", "generation": 1}
+    found.see_execution({"metadata": meta, "spec": {}})
+    labelled = meta | {"labels": {"cairn.dev/shard": "a"}, "resourceVersion": "2"}
+    found.see_execution({"metadata": labelled, "spec": {}})
+    view = found.execution("u")
+    assert view is not None and view.execution.identity.shard == "a"

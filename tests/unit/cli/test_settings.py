@@ -6,10 +6,11 @@ from pathlib import Path
 
 import pytest
 import yaml
+from pydantic import ValidationError
 from typer.testing import CliRunner
 
 from cairn.cli.main import app
-from cairn.config import Settings, from_environment, replica_name
+from cairn.config import Settings, from_environment, lease_of, replica_name
 
 RUN = CliRunner()
 SERVERS = ("operator", "api", "migrate")
@@ -103,3 +104,27 @@ def test_a_replica_is_known_by_its_pod(monkeypatch: pytest.MonkeyPatch) -> None:
     assert replica_name() == "cairn-operator-7d4b9-x2x2x"
     monkeypatch.delenv("POD_NAME")
     assert replica_name()
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"CAIRN_SHARD": "a", "CAIRN_SHARDS": "b"}, "both set"), ({"CAIRN_SHARDS": "a,a"}, "named twice"),
+        ({"CAIRN_SHARD": "A"}, "shard"), ({"CAIRN_SHARD": "a" * 64}, "shard"), ({"CAIRN_SHARDS": "a,b_c"}, "shards"),
+    ],
+)  # fmt: skip
+def test_names_of_shards_that_cannot_be(given: dict[str, str], said: str) -> None:
+    with pytest.raises(ValidationError, match=said):
+        from_environment(given)
+
+
+@pytest.mark.parametrize(
+    ("given", "selector", "lease"),
+    [
+        ({}, "", "cairn-operator"), ({"CAIRN_SHARDS": "a,b"}, "!cairn.dev/shard", "cairn-operator"),
+        ({"CAIRN_SHARD": "a"}, "cairn.dev/shard=a", "cairn-operator-a"),
+    ],
+)  # fmt: skip
+def test_each_shard_has_its_selection_and_its_lease(given: dict[str, str], selector: str, lease: str) -> None:
+    settings = from_environment(given)
+    assert (settings.selection.selector, lease_of(settings)) == (selector, lease)

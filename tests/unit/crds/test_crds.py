@@ -202,7 +202,16 @@ def test_names(plural: str, kind: str, short: str) -> None:
 @pytest.mark.parametrize(
     ("plural", "expected"),
     [
-        ("dagexecutions", [".status.phase", ".spec.paused"]),
+        (
+            "dagexecutions",
+            [
+                ".status.phase",
+                ".spec.paused",
+                ".spec.restoreFrom.checkpointName",
+                ".spec.restoreFrom.checkpointId",
+                ".spec.restoreFrom.latestOf",
+            ],
+        ),
         (
             "checkpoints",
             [

@@ -134,7 +134,7 @@ def test_the_settings_are_documented_with_their_defaults() -> None:
     table = _text(ROOT / "docs" / "operations.md")
     rows = re.findall(r"^\| `(CAIRN_\w+|DATABASE_URL\w*)` \| (\S+) \|", table, re.MULTILINE)
     fields = {variable(name): field.default for name, field in Settings.model_fields.items()}
-    fields |= {"CAIRN_NAMESPACES": "all", "CAIRN_HOME_NAMESPACE": "own"}
+    fields |= {"CAIRN_NAMESPACES": "all", "CAIRN_HOME_NAMESPACE": "own", "CAIRN_SHARD": "none", "CAIRN_SHARDS": "none"}
     fields |= {"DATABASE_URL": "none", "DATABASE_URL_FILE": "none"}
     fields |= {api.variable(name): _default(field.default) for name, field in api.ApiSettings.model_fields.items()}
     assert dict(rows) == {name: "false" if default is False else str(default) for name, default in fields.items()}

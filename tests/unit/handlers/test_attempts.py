@@ -20,14 +20,15 @@ class Watched:
         self.open: list[str] = []
         self.there = set(namespaces)
         self.told: list[str] = []
+        self.selector = "cairn.dev/execution-uid"
 
     async def pages(self, path: str, **query: str) -> AsyncIterator[Any]:
-        assert query["labelSelector"] == "cairn.dev/execution-uid"
+        assert query["labelSelector"] == self.selector
         assert "status." in query["fieldSelector"], "what has ended is not listed"
         yield {"metadata": {"resourceVersion": "1"}, "items": [{"metadata": {"name": path}}]}
 
     async def stream(self, path: str, seconds: float, **query: str) -> AsyncIterator[bytes]:
-        assert query["labelSelector"] == "cairn.dev/execution-uid"
+        assert query["labelSelector"] == self.selector
         assert "fieldSelector" not in query, "that something ends is what is waited for"
         self.open.append(path)
         try:
@@ -68,6 +69,15 @@ async def test_everywhere_two_watches_are_enough() -> None:
     running.cancel()
     await asyncio.wait({running})
     assert there.open == []
+
+
+async def test_a_shard_watches_its_own_only() -> None:
+    there: Any = Watched()
+    there.selector = "cairn.dev/execution-uid,cairn.dev/shard=a"
+    running = asyncio.create_task(AttemptWatches(there, there, Settings(shard="a")).run())
+    await there.until("/apis/batch/v1/jobs", "/api/v1/pods")
+    running.cancel()
+    await asyncio.wait({running})
 
 
 async def test_else_it_is_watched_where_there_are_executions(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+import kopf
 import pytest
 
+from cairn.config import Settings
 from cairn.handlers import watching
 
 
@@ -34,3 +36,17 @@ def test_each_event_is_passed_on(kind: Any, told: list[str]) -> None:
     event: Any = {"type": kind, "object": {"name": "x"}}
     watching._pass_on(operator, event, operator.see, operator.forget)
     assert operator.told == told
+
+
+@pytest.mark.parametrize(
+    ("given", "selectors"),
+    [
+        ({}, set()), ({"shards": ("a",)}, {"!cairn.dev/shard"}), ({"shard": "a"}, {"cairn.dev/shard=a"}),
+    ],
+    ids=["alone", "default", "shard"],
+)  # fmt: skip
+def test_the_api_server_selects_what_is_watched(given: Any, selectors: set[str]) -> None:
+    made = kopf.OperatorSettings()
+    watching.configure(made, Settings(**given))
+    assert set(made.watching.label_selectors.values()) == selectors
+    assert len(made.watching.label_selectors) == 2 * len(selectors)

@@ -19,7 +19,7 @@ metadata:
   labels: {{- toYaml $labels | nindent 4 }}
   {{- include "cairn.hooks.annotations" . | nindent 2 }}
 rules:
-- {apiGroups: [apps], resources: [deployments/scale], resourceNames: [{{ include "cairn.fullname" . }}-operator], verbs: [get, patch]}
+- {apiGroups: [apps], resources: [deployments/scale], resourceNames: {{ include "cairn.operators.names" . }}, verbs: [get, patch]}
 - {apiGroups: [""], resources: [pods], verbs: [list]}
 ---
 apiVersion: rbac.authorization.k8s.io/v1

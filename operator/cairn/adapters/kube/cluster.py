@@ -7,6 +7,7 @@ from typing import Any
 
 from cairn import names
 from cairn.adapters.kube.api import Api, Body
+from cairn.core.sharding import selecting
 from cairn.ports import Roll
 
 PATHS = {
@@ -17,13 +18,12 @@ PATHS = {
     names.RESULT_KIND: f"/apis/{names.API_VERSION}/namespaces/{{}}/{names.RESULTS}",
 }
 
-OURS = {"labelSelector": names.LABEL_EXECUTION_UID}
 # What is watched, and of it what is worth asking for again: what has ended changes no more, and is by far the most.
-WATCHED: Mapping[str, tuple[str, Mapping[str, str]]] = {
-    names.EXECUTIONS: (f"/apis/{names.API_VERSION}", {}),
-    names.CHECKPOINTS: (f"/apis/{names.API_VERSION}", {}),
-    "jobs": ("/apis/batch/v1", {**OURS, "fieldSelector": "status.successful=0"}),
-    "pods": ("/api/v1", {**OURS, "fieldSelector": "status.phase!=Succeeded,status.phase!=Failed"}),
+WATCHED: Mapping[str, tuple[str, str, Mapping[str, str]]] = {
+    names.EXECUTIONS: (f"/apis/{names.API_VERSION}", "", {}),
+    names.CHECKPOINTS: (f"/apis/{names.API_VERSION}", "", {}),
+    "jobs": ("/apis/batch/v1", names.LABEL_EXECUTION_UID, {"fieldSelector": "status.successful=0"}),
+    "pods": ("/api/v1", names.LABEL_EXECUTION_UID, {"fieldSelector": "status.phase!=Succeeded,status.phase!=Failed"}),
 }
 
 
@@ -40,16 +40,27 @@ def _checkpoint(namespace: str, name: str) -> str:
     return f"{PATHS[names.CHECKPOINT_KIND].format(namespace)}/{one_step(name)}"
 
 
+def _listed(kind: str, namespace: str) -> str:
+    """Where the objects of a kind are listed, of a namespace or of all."""
+    return PATHS[kind].format(namespace) if namespace else PATHS[kind].replace("/namespaces/{}", "")
+
+
+def _with_fields(fields: Mapping[str, str]) -> dict[str, str]:
+    selector = ",".join(f"{field}={value}" for field, value in fields.items())
+    return {"fieldSelector": selector} if selector else {}
+
+
 def _job(namespace: str, name: str) -> str:
     return f"{PATHS['Job'].format(namespace)}/{name}"
 
 
 class KubeCluster:
-    """A real API server."""
+    """A real API server. `selector`: the labels of what is watched, which a roll is called of."""
 
-    def __init__(self, api: Api, manager: str = names.MANAGER) -> None:
+    def __init__(self, api: Api, manager: str = names.MANAGER, selector: str = "") -> None:
         self._api = api
         self._manager = manager
+        self._selector = selector
 
     async def get_execution(self, namespace: str, name: str) -> Body:
         return await self._api.get(execution_path(namespace, name))
@@ -68,6 +79,12 @@ class KubeCluster:
     async def patch_paused(self, namespace: str, name: str, resource_version: str, spec: Body) -> None:
         body: Body = {"metadata": {"resourceVersion": resource_version}, "spec": spec}
         await self._api.patch(execution_path(namespace, name), body, fieldManager=names.PAUSE_MANAGER)
+
+    async def patch_execution(self, namespace: str, name: str, patch: Body) -> Body:
+        return await self._api.patch(execution_path(namespace, name), patch, fieldManager=self._manager)
+
+    async def find_executions(self, namespace: str = "", **fields: str) -> list[Body]:
+        return await self._api.list_all(_listed(names.EXECUTION_KIND, namespace), **_with_fields(fields))
 
     async def delete_execution(self, namespace: str, name: str, uid: str, resource_version: str = "") -> None:
         await self._api.delete(execution_path(namespace, name), uid=uid, resource_version=resource_version)
@@ -105,6 +122,13 @@ class KubeCluster:
     async def list_checkpoints(self, namespace: str) -> list[Body]:
         return await self._api.list_all(PATHS[names.CHECKPOINT_KIND].format(namespace))
 
+    async def find_checkpoints(self, namespace: str, **fields: str) -> list[Body]:
+        return await self._api.list_all(_listed(names.CHECKPOINT_KIND, namespace), **_with_fields(fields))
+
+    async def checkpoint_names(self, namespace: str = "") -> frozenset[tuple[str, str]]:
+        found = await self._api.list_metadata(_listed(names.CHECKPOINT_KIND, namespace))
+        return frozenset((body["metadata"]["namespace"], body["metadata"]["name"]) for body in found)
+
     async def write_checkpoint_status(
         self, namespace: str, name: str, uid: str, resource_version: str, status: Body
     ) -> str:
@@ -125,8 +149,9 @@ class KubeCluster:
         await self._api.delete(_checkpoint(namespace, name), uid=uid, resource_version=resource_version)
 
     async def call_roll(self, resource: str, namespace: str = "") -> Roll:
-        group, query = WATCHED[resource]
+        group, labels, query = WATCHED[resource]
         scope = f"/namespaces/{namespace}" if namespace else ""
+        query = {**query, **selecting(labels, self._selector)}
         return await self._api.list_uids(f"{group}{scope}/{resource}", **query)
 
     async def get_namespace_uid(self, name: str) -> str:

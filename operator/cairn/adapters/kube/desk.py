@@ -7,7 +7,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 
 from cairn import names
 from cairn.adapters.kube.api import Api, Body
-from cairn.adapters.kube.cluster import PATHS, KubeCluster, execution_path
+from cairn.adapters.kube.cluster import PATHS, KubeCluster
 from cairn.adapters.kube.whereabouts import Where, Whereabouts
 from cairn.errors import Gone
 from cairn.ports import Listed
@@ -15,7 +15,6 @@ from cairn.ports import Listed
 _WATCH_SECONDS = 3000
 _LOG_SECONDS = 24 * 3600
 _ALL_EXECUTIONS = f"/apis/{names.API_VERSION}/{names.EXECUTIONS}"
-_ALL_CHECKPOINTS = f"/apis/{names.API_VERSION}/{names.CHECKPOINTS}"
 
 
 class KubeDesk(KubeCluster):
@@ -46,9 +45,6 @@ class KubeDesk(KubeCluster):
         query |= {"dryRun": "All"} if dry_run else {}
         return await self._api.apply(f"{PATHS[body['kind']].format(meta['namespace'])}/{meta['name']}", body, **query)
 
-    async def patch_execution(self, namespace: str, name: str, patch: Body) -> Body:
-        return await self._api.patch(execution_path(namespace, name), patch, fieldManager=self._manager)
-
     async def watch_execution(self, namespace: str, name: str) -> AsyncGenerator[Body, None]:
         path, selector = PATHS[names.EXECUTION_KIND].format(namespace), f"metadata.name={name}"
         there = await self._api.get(path, fieldSelector=selector)
@@ -64,11 +60,6 @@ class KubeDesk(KubeCluster):
             if event["type"] not in ("ADDED", "MODIFIED"):
                 return
             yield event["object"]
-
-    async def find_checkpoints(self, namespace: str, **fields: str) -> list[Body]:
-        path = PATHS[names.CHECKPOINT_KIND].format(namespace) if namespace else _ALL_CHECKPOINTS
-        selector = ",".join(f"{field}={value}" for field, value in fields.items())
-        return await self._api.list_all(path, **({"fieldSelector": selector} if selector else {}))
 
     async def list_pods_of(self, namespace: str, execution_uid: str, job: str) -> list[Body]:
         selector = f"{names.LABEL_EXECUTION_UID}={execution_uid},{names.LABEL_JOB}={job}"

@@ -7,6 +7,7 @@ Rules:
 - The object first: taken means that the object's status holds the state. The row follows through the outbox. Only a
   state too large for an object reaches the row first, and is Ready when it is there.
 - What is brought in from a file is not taken: whoever brings it in fills it, or it fails.
+- What belongs to another shard is given away before anything is done with it.
 - Nothing here holds an execution up, but for the critical job that waits for its checkpoint.
 """
 
@@ -25,6 +26,7 @@ from cairn.app.checkpoints.taking import Cut, cut, label_of
 from cairn.app.checkpoints.views import CheckpointViews, Lane, about_checkpoint, about_lane, lane_of
 from cairn.app.events import EventWriter
 from cairn.app.executions import ExecutionView
+from cairn.app.handover import AGAIN, Handover
 from cairn.app.logfields import about
 from cairn.app.queue import WorkQueue
 from cairn.app.views import Views
@@ -75,7 +77,8 @@ class Keeper:
         self._wanted: dict[Lane, dict[str, tuple[ExecutionView, Pending]]] = {}
         self.look_at: Callable[[str], None] = lambda uid: None  # told of executions that there is news of
         self.taken: Callable[[Identity, CheckpointObject, datetime], None] = lambda *_: None  # told as well
-        self._lifetimes = Lifetimes(cluster, views, clock, events, lambda uid: self.look_at(uid))
+        self.handover: Handover | None = None  # who gives away what is another shard's, where there are any
+        self.lifetimes = Lifetimes(cluster, views, clock, events, lambda uid: self.look_at(uid))
         self.queue: WorkQueue[Lane] = WorkQueue("checkpoints", self.look, workers=8, about=about_lane)
 
     # --- What leads to a look
@@ -92,8 +95,8 @@ class Keeper:
 
     def gone(self, seen: CheckpointObject) -> None:
         """A checkpoint was deleted, and let go. By whom, only the API server's audit log knows."""
-        if seen.uid in self._lifetimes.removed:
-            self._lifetimes.removed.discard(seen.uid)
+        if seen.uid in self.lifetimes.removed:
+            self.lifetimes.removed.discard(seen.uid)
             return
         view = self._views.execution(seen.execution_uid)
         about = view.execution.identity if view else seen.identity
@@ -106,22 +109,32 @@ class Keeper:
         """Do what is next for every checkpoint of a lane; returns in how many seconds to look again, if at all."""
         wanted = self._wanted.pop(lane, {})
         try:
+            elsewhere = await self._sort_out(lane)
             for name, (view, pending) in wanted.items():
                 await self._make(view, name, pending)
         except ApiError:
             self._wanted[lane] = wanted | self._wanted.get(lane, {})
             raise
-        waits, errors = [], []
+        waits: list[float | None] = [AGAIN] if elsewhere else []
+        errors = []
         for seen in self._checkpoints.lane(lane):
+            if seen.uid in elsewhere:
+                continue
             try:
                 with about(about_checkpoint(seen)):
                     waits.append(await self._forward(seen, wanted.get(seen.name)))
             except ApiError as error:  # one that cannot be brought forward holds up no other
                 errors.append(error)
-        waits.append(await self._lifetimes.look(lane))
+        waits.append(await self.lifetimes.look(lane))
         if errors:
             raise errors[0]
         return min((w for w in waits if w is not None), default=None)
+
+    async def _sort_out(self, lane: Lane) -> frozenset[str]:
+        """The UIDs of those that are worked on elsewhere, and have been given away or will be."""
+        if self.handover is None:
+            return frozenset()
+        return await self.handover.sort_out(lane, self._checkpoints.lane(lane))
 
     async def _forward(self, seen: CheckpointObject, wanted: tuple[ExecutionView, Pending] | None) -> float | None:
         try:
@@ -267,6 +280,8 @@ class Keeper:
         except Gone:
             return None
         uid: str = body["metadata"]["uid"]
+        if not self._views.selection.takes(body["metadata"]):
+            raise Conflict("the execution is another shard's by now", status=409)
         if self._views.see_execution(body) is not None:
             self.look_at(uid)  # its event will bring nothing new any more
         return self._views.execution(uid)

@@ -9,7 +9,7 @@ Rules:
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
 from datetime import datetime, timedelta
 
 from cairn.app.checkpoints.views import CheckpointViews, Lane
@@ -39,6 +39,7 @@ class Lifetimes:
         self._clock = clock
         self._events = events
         self._look_at = look_at
+        self.needed_elsewhere: Callable[[CheckpointObject], Awaitable[bool]] = _not_needed  # by what is not seen here
         self.removed: set[str] = set()  # UIDs of what was removed from here, which has been told already
 
     async def look(self, lane: Lane) -> float | None:
@@ -60,7 +61,10 @@ class Lifetimes:
         found = list(found)
         by_name = {seen.name: seen for seen in found}
         for retired in self._plan(view, found):
-            if self._is_due(view.key.uid, retired, found) and await self._delete(by_name[retired.name]):
+            seen = by_name[retired.name]
+            if await self.needed_elsewhere(seen):
+                continue
+            if self._is_due(view.key.uid, retired, found) and await self._delete(seen):
                 note = Note("CheckpointRetired", f"checkpoint {retired.name} is removed: {retired.reason}")
                 self._events.write(view.execution.identity, [note])
         most = view.execution.spec.checkpoint.max_age_seconds if view.execution.spec else 0
@@ -131,6 +135,10 @@ class Lifetimes:
             return False
         self.removed.add(seen.uid)
         return True
+
+
+async def _not_needed(seen: CheckpointObject) -> bool:
+    return False
 
 
 def retired(execution: Execution, found: Sequence[CheckpointObject], restores: Collection[str],

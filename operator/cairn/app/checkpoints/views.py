@@ -9,6 +9,7 @@ from typing import Any
 from cairn.app.logfields import Fields
 from cairn.core.checkpoint import objects
 from cairn.core.checkpoint.objects import CheckpointObject
+from cairn.core.sharding import Selection
 from cairn.ports import Roll
 
 
@@ -41,14 +42,19 @@ def lane_of(seen: CheckpointObject) -> Lane:
 class CheckpointViews:
     """Everything seen, by lane and by UID."""
 
-    def __init__(self) -> None:
+    def __init__(self, selection: Selection | None = None) -> None:
+        self._selection = selection or Selection()
         self._by_uid: dict[str, CheckpointObject] = {}
         self._lanes: dict[Lane, set[str]] = {}
         self._departed: dict[str, dict[str, CheckpointObject]] = {}  # by execution UID and name, as they were last
         self.gone: Callable[[CheckpointObject], None] = lambda seen: None  # told of each, whoever found that it is gone
+        self.moved: Callable[[CheckpointObject], None] = lambda seen: None  # likewise, of what is another shard's now
 
     def see(self, body: Mapping[str, Any]) -> CheckpointObject | None:
-        """Take in an object as an event or an answer shows it; None where that is nothing new."""
+        """Take in an object as an event or an answer shows it; None where that is nothing new, or not of this shard."""
+        if not self._selection.takes(body["metadata"]):
+            self.move_away(body["metadata"]["uid"])
+            return None
         return self._take_in(objects.view(body))
 
     def wrote(self, seen: CheckpointObject) -> None:
@@ -66,15 +72,25 @@ class CheckpointViews:
 
     def forget(self, uid: str) -> None:
         """The object is gone."""
+        seen = self._drop(uid)
+        if seen is not None:
+            if seen.is_settled:
+                self._departed.setdefault(seen.execution_uid, {})[seen.name] = seen
+            self.gone(seen)
+
+    def move_away(self, uid: str) -> None:
+        """The object is another shard's now: it is there, and nothing follows."""
+        if (seen := self._drop(uid)) is not None:
+            self.moved(seen)
+
+    def _drop(self, uid: str) -> CheckpointObject | None:
         seen = self._by_uid.pop(uid, None)
         if seen is not None:
             lane = lane_of(seen)
             self._lanes[lane].discard(uid)
             if not self._lanes[lane]:
                 del self._lanes[lane]
-            if seen.is_settled:
-                self._departed.setdefault(seen.execution_uid, {})[seen.name] = seen
-            self.gone(seen)
+        return seen
 
     def departed(self, execution_uid: str, names: Collection[str]) -> dict[str, CheckpointObject]:
         """Of those names, what was settled when it went. All others of that execution are remembered no longer."""

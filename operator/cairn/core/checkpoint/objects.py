@@ -20,7 +20,7 @@ from cairn.core.checkpoint import payload, serializer
 from cairn.core.checkpoint.settings import CheckpointSettings, DeletionPolicy
 from cairn.core.checkpoint.state import Checkpoint, Label, Parent, Stored
 from cairn.core.checkpoint.trigger import Trigger
-from cairn.core.manifests import Identity
+from cairn.core.manifests import Identity, belonging
 from cairn.core.naming import manual_name
 from cairn.core.times import format_time, parse_time
 from cairn.core.wire import UNREADABLE, broken_part
@@ -207,10 +207,7 @@ def manifest(execution: Identity, name: str, trigger: Trigger, label: str, metad
     """The Checkpoint object that the operator makes for one of its own decisions."""
     meta: Body = {
         "name": name, "namespace": execution.namespace,
-        "labels": {
-            names.LABEL_EXECUTION: execution.name[:63].rstrip("-."), names.LABEL_EXECUTION_UID: execution.uid,
-            names.LABEL_MANAGED_BY: "cairn",
-        },
+        "labels": belonging(execution),
     }  # fmt: skip
     if guarded:
         meta["finalizers"] = [names.FINALIZER]

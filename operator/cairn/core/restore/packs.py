@@ -15,7 +15,7 @@ from cairn import names
 from cairn.core.checkpoint import payload
 from cairn.core.checkpoint.canonical import canonical, digest_of, parse
 from cairn.core.checkpoint.state import Attempt
-from cairn.core.manifests import Identity, Manifest, owner
+from cairn.core.manifests import Identity, Manifest, belonging, owner
 from cairn.core.naming import pack_name
 from cairn.core.outputs import Outputs
 from cairn.core.status import JobState
@@ -69,10 +69,7 @@ def _pack(identity: Identity, held: bytes, message: str) -> Manifest:
         "apiVersion": names.API_VERSION, "kind": names.RESULT_KIND,
         "metadata": {
             "name": pack_name(identity.name, identity.uid, digest), "namespace": identity.namespace,
-            "labels": {
-                names.LABEL_EXECUTION: identity.name[:63].rstrip("-."), names.LABEL_EXECUTION_UID: identity.uid,
-                names.LABEL_MANAGED_BY: "cairn",
-            },
+            "labels": belonging(identity),
             "ownerReferences": [owner(identity)],
         },
         "spec": {

@@ -10,18 +10,22 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from cairn.app.checkpoints.archive import Archive
+from cairn.app.checkpoints.elsewhere import Elsewhere
 from cairn.app.checkpoints.keeper import Keeper
 from cairn.app.checkpoints.outbox import Outbox
-from cairn.app.checkpoints.sweeper import Sweeper
+from cairn.app.checkpoints.sweeper import Sweeper, roster_for
 from cairn.app.checkpoints.views import Lane
 from cairn.app.events import EventWriter
 from cairn.app.executions import ExecutionView
+from cairn.app.handover import Handover
 from cairn.app.views import Views
 from cairn.core.actions import TakeCheckpoint
 from cairn.core.checkpoint import filed
 from cairn.core.checkpoint.book import Pending
 from cairn.core.checkpoint.state import Grave, Stored
 from cairn.core.checkpoint.trigger import Trigger
+from cairn.core.sharding import Selection
+from cairn.names import LABEL_SHARD
 from cairn.ports import Page, Query, Stats
 from simulation.build import NOW
 from support.states import a_state
@@ -102,9 +106,11 @@ class FakeRows:
 class Bench:
     """Everything that works on checkpoints, and what it works on."""
 
-    def __init__(self, *, database: bool = True, limit: int = 1_000_000, **spec: Any) -> None:
+    def __init__(
+        self, *, database: bool = True, limit: int = 1_000_000, selection: Selection | None = None, **spec: Any
+    ) -> None:  # fmt: skip
         self.cluster = FakeCluster()
-        self.views = Views()
+        self.views = Views(selection)
         self.now = NOW
         self.rows = FakeRows()
         self.events = EventWriter(self.cluster, self.clock)
@@ -115,10 +121,15 @@ class Bench:
         self.keeper = Keeper(
             self.cluster, self.views, self.archive, self.outbox, self.clock, self.events, limit
         )  # fmt: skip
-        self.sweeper = Sweeper(self.outbox, self.views.checkpoints, self.rows, 300)
+        if self.views.selection.partial:
+            self.keeper.handover = Handover(self.cluster, self.views)
+            self.keeper.lifetimes.needed_elsewhere = Elsewhere(self.cluster, self.views, ()).needs
+        roster = roster_for(self.views.selection, self.cluster, ())
+        self.sweeper = Sweeper(self.outbox, self.views.checkpoints, self.rows, 300, roster)
         self.told: list[str] = []
         self.keeper.look_at = self.told.append
-        self.views.see_execution(self.cluster.add_execution("sample", SPEC | spec))
+        labels = {"labels": {LABEL_SHARD: selection.shard}} if selection and selection.shard else {}
+        self.views.see_execution(self.cluster.add_execution("sample", SPEC | spec, **labels))
         self.uid = "uid-of-sample"
 
     def clock(self) -> datetime:

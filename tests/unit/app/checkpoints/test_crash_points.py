@@ -68,7 +68,7 @@ def started(before: Bench, moment: Moment, **settings: Any) -> Bench:
     bench.now = before.now
     bench.cluster, bench.rows = before.cluster, before.rows
     cluster, rows = moment.around(before.cluster), moment.around(before.rows)
-    for part in (bench.keeper, bench.outbox, bench.archive, bench.keeper._lifetimes, bench.outbox.farewells):
+    for part in (bench.keeper, bench.outbox, bench.archive, bench.keeper.lifetimes, bench.outbox.farewells):
         part._cluster = cluster  # type: ignore[attr-defined]
     bench.outbox._rows = rows
     bench.sweeper._rows = rows
