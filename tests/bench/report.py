@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 
 from bench import plots
 from bench.hops import PARTS
@@ -27,18 +28,8 @@ noisy; what counts are the ratios of figures taken side by side.
 
 """
 
-DONE = """\
-## The hot path
-
-What a profile of the operator at W4 (20 executions of 50 jobs at once, checkpoints on) has shown, and what was done
-about it. Measured with everything else on the machine at work, so only the comparison counts.
-
-| where CPU time went | what was done | then |
-| --- | --- | --- |
-| two fifths: Kopf, a dozen events a job | a reflector of our own, orjson | 21.2 → 12.5 ms, 184 → 128 MB |
-| a fifth: planning, 3 looks a job, each over all 50 jobs | nothing yet: planning only what has changed | |
-| an eighth: requests, their JSON and TLS | nothing yet | |
-"""
+FINDINGS = Path(__file__).with_name("findings.md")
+"""What is told besides, written by hand."""
 
 
 def page(records: Mapping[str, Body]) -> tuple[str, Files]:
@@ -49,7 +40,7 @@ def page(records: Mapping[str, Body]) -> tuple[str, Files]:
         told, drawn = SECTIONS[part](record)
         text += told
         files |= drawn
-    return text.rstrip() + "\n\n" + DONE, files
+    return text.rstrip() + "\n\n" + FINDINGS.read_text(encoding="utf-8"), files
 
 
 # --- Workloads -------------------------------------------------------------------------------------------------------

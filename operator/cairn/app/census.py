@@ -133,14 +133,21 @@ def risks(views: Iterable[ExecutionView], now: datetime) -> list[Risk]:
     """The executions with work at risk. Whoever has switched checkpoints off takes that risk on purpose."""
     found = []
     for view in views:
-        status, spec = view.execution.status, view.execution.spec
+        status = view.execution.status
         unsaved = status.checkpointing.unsaved
-        if not unsaved or status.finished or spec is None or not spec.checkpoint.enabled:
+        if not unsaved or status.finished or not _saves(view):
             continue
         last = status.checkpointing.last
         since = last.at if last else status.started_at or now
         found.append(Risk(view.key, max((now - since).total_seconds(), 0.0), unsaved))
     return found
+
+
+def _saves(view: ExecutionView) -> bool:
+    """Whether an execution takes checkpoints; as long as its spec is unread, by what it did when it was looked at."""
+    if view.unread is not None:
+        return bool(view.execution.status.checkpointing.settings.get("enabled", True))
+    return view.execution.spec is not None and view.execution.spec.checkpoint.enabled
 
 
 def _risks(views: Sequence[ExecutionView], now: datetime) -> Iterator[Metric]:

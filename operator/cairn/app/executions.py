@@ -1,4 +1,8 @@
-"""An execution as it was seen: parsed once a generation, its jobs taken from a checkpoint where its spec has none."""
+"""An execution as it was seen: parsed once a generation, its jobs taken from a checkpoint where its spec has none.
+
+Parsing takes milliseconds, and a process that starts sees everything at once. So a view comes with its spec unread, and
+it is read when somebody looks at the execution (`read`): those that work is waiting for first.
+"""
 
 from __future__ import annotations
 
@@ -45,7 +49,7 @@ def about_execution(key: Key) -> Fields:
 
 @dataclass(frozen=True, slots=True)
 class ExecutionView:
-    """An execution as last seen, its spec parsed once per generation."""
+    """An execution as last seen, its spec parsed once per generation, by `read`."""
 
     key: Key
     resource_version: str
@@ -55,6 +59,7 @@ class ExecutionView:
     asks: Mapping[str, Any]  # `spec.restoreFrom`
     restores: frozenset[str] = frozenset()  # names and ids of the checkpoints that a restore of it needs
     without_jobs: bytes = b""  # the spec as it is written, compressed, where its jobs come from a checkpoint
+    unread: int | None = None  # while the spec is not parsed: how large the object was, in bytes
 
     @property
     def source_namespace(self) -> str:
@@ -91,20 +96,29 @@ def viewed(key: Key, body: Mapping[str, Any], old: ExecutionView | None, borrowe
     asks = written.get("restoreFrom") or {}
     if old is not None and old.execution.generation == generation and not _begun_anew(old, status):
         execution, shape, text = replace(old.execution, **fields), old.shape, old.spec_text
-        without_jobs = old.without_jobs
+        without_jobs, unread = old.without_jobs, old.unread
     else:
         without_jobs = _packed(written) if _borrows(written) else b""
         given, lacks = _with_jobs(written, borrowed, status)
-        begun = status.started_at is not None
-        spec, violations = _parsed(given, len(json.dumps(body)), begun=begun)
-        shape = Shape(spec) if spec else None
-        text = _packed(given)
-        execution = Execution(
-            spec=spec, violations=violations,
-            spec_digest=spec_digest(given), borrows_jobs=_borrows(written), lacks_jobs=lacks, **fields,
-        )  # fmt: skip
+        shape, text, unread = None, _packed(given), 0 if status.started_at is not None else len(json.dumps(body))
+        execution = Execution(spec=None, borrows_jobs=_borrows(written), lacks_jobs=lacks, **fields)
     needed = needed_by(status, asks)
-    return ExecutionView(key, meta["resourceVersion"], execution, shape, text, asks, needed, without_jobs)
+    return ExecutionView(key, meta["resourceVersion"], execution, shape, text, asks, needed, without_jobs, unread)
+
+
+def read(view: ExecutionView) -> ExecutionView:
+    """The view with its spec parsed; the same one if it is."""
+    if view.unread is None:
+        return view
+    return _with_spec(view, view.spec, size=view.unread, lacks_jobs=view.execution.lacks_jobs)
+
+
+def _with_spec(view: ExecutionView, given: Mapping[str, Any], *, size: int, lacks_jobs: bool) -> ExecutionView:
+    spec, violations = _parsed(given, size, begun=view.execution.status.started_at is not None)
+    execution = replace(
+        view.execution, spec=spec, violations=violations, spec_digest=spec_digest(given), lacks_jobs=lacks_jobs
+    )  # fmt: skip
+    return replace(view, execution=execution, shape=Shape(spec) if spec else None, unread=None)
 
 
 def _begun_anew(old: ExecutionView, status: Status) -> bool:
@@ -118,12 +132,7 @@ def completed(view: ExecutionView, borrowed: Borrowed) -> ExecutionView:
     if not view.execution.borrows_jobs:
         return view
     given, lacks = _with_jobs(_unpacked(view.without_jobs), borrowed, view.execution.status)
-    spec, violations = _parsed(given, 0, begun=view.execution.status.started_at is not None)
-    execution = replace(
-        view.execution, spec=spec, violations=violations, spec_digest=spec_digest(given), lacks_jobs=lacks
-    )  # fmt: skip
-    shape = Shape(spec) if spec else None
-    return replace(view, execution=execution, shape=shape, spec_text=_packed(given))
+    return _with_spec(replace(view, spec_text=_packed(given)), given, size=0, lacks_jobs=lacks)
 
 
 def _packed(spec: Mapping[str, Any]) -> bytes:

@@ -19,7 +19,7 @@ from typing import Any
 
 from cairn.app.checkpoints.views import CheckpointViews
 from cairn.app.consequence import leads_on
-from cairn.app.executions import Borrowed, ExecutionView, Key, completed, needed_by, viewed
+from cairn.app.executions import Borrowed, ExecutionView, Key, completed, needed_by, read, viewed
 from cairn.core.observed import (
     Explanation,
     KubeJob,
@@ -156,7 +156,10 @@ class Views:
 
     def execution(self, uid: str) -> ExecutionView | None:
         """The execution with that UID, if it has been seen."""
-        return self._executions.get(uid)
+        view = self._executions.get(uid)
+        if view is not None and view.unread is not None:
+            view = self._executions[uid] = read(view)
+        return view
 
     def restored_from(self, namespace: str) -> frozenset[str]:
         """Names and ids of the checkpoints that restores of executions still need."""
@@ -172,7 +175,7 @@ class Views:
         return [view.key for view in self._executions.values()]
 
     def executions(self) -> list[ExecutionView]:
-        """All of them as last seen."""
+        """All of them as last seen; the spec of some may be unread."""
         return list(self._executions.values())
 
     def namespaces(self) -> frozenset[str]:

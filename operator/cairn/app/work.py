@@ -19,7 +19,7 @@ from cairn.app.checkpoints.outbox import Outbox
 from cairn.app.checkpoints.sweeper import Sweeper, roster_for
 from cairn.app.checkpoints.views import Lane
 from cairn.app.events import EventWriter
-from cairn.app.executions import Key, about_execution
+from cairn.app.executions import ExecutionView, Key, about_execution
 from cairn.app.handover import Handover
 from cairn.app.queue import WorkQueue
 from cairn.app.reconcile import Reconciler
@@ -32,6 +32,12 @@ from cairn.core.checkpoint.objects import CheckpointObject
 from cairn.ports import Clock, Cluster, Rows
 
 logger = logging.getLogger(__name__)
+
+
+def _in_no_hurry(view: ExecutionView) -> tuple[bool, bool]:
+    """What is looked at first sorts first."""
+    status = view.execution.status
+    return status.finished, status.pause is not None
 
 
 class Work:
@@ -85,9 +91,9 @@ class Work:
             self._queue.add_after(view.key, self._reconciler.pace.look(uid))
 
     def add_everything(self) -> None:
-        """Look at everything that is known."""
-        for key in self._views.keys():
-            self._queue.add(key)
+        """Look at everything that is known, at what has finished last: nobody waits for that."""
+        for view in sorted(self._views.executions(), key=_in_no_hurry):
+            self._queue.add(view.key)
         for lane in self._views.checkpoints.lanes():
             self._keeper.queue.add(lane)
 

@@ -128,9 +128,17 @@ def test_work_at_risk_is_the_age_of_the_newest_checkpoint(bench: Bench) -> None:
     ids=["everything is saved", "it has ended", "it wants no checkpoints", "its spec is wrong"],
 )  # fmt: skip
 def test_what_has_nothing_at_risk_has_no_series(bench: Bench, status: Status, spec: Body | None) -> None:
-    bench.see("a", status, spec=spec)
+    key = bench.see("a", status, spec=spec)
+    assert bench.views.execution(key.uid) is not None, "it was looked at"
     assert bench.series("cairn_work_at_risk_seconds") == {}
     assert bench.value("cairn_work_at_risk_max_seconds") == 0
+
+
+def test_what_was_not_looked_at_yet_is_at_risk_unless_it_took_no_checkpoints(bench: Bench) -> None:
+    off = at_risk(100)
+    bench.see("a", at_risk(100))
+    bench.see("b", replace(off, checkpointing=replace(off.checkpointing, settings={"enabled": False})))
+    assert bench.series("cairn_work_at_risk_seconds") == {"team/a": 100}
 
 
 def test_only_the_worst_have_series_of_their_own(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -33,6 +33,7 @@ def views(*records: Body, **spec: Any) -> Views:
         labels = {"cairn.dev/execution-uid": UID, "cairn.dev/job": each["id"], "cairn.dev/attempt": "1"}
         name = name_of(each["id"])
         made.see_job({"metadata": {"name": name, "uid": f"j-{name}", "resourceVersion": "1", "labels": labels}})
+    assert made.execution(UID) is not None, "it was looked at"
     return made
 
 

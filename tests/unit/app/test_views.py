@@ -107,6 +107,21 @@ def test_a_spec_is_read_once_a_generation(views: Views, monkeypatch: pytest.Monk
     assert after.execution.status.phase is Phase.RUNNING
 
 
+def test_a_spec_is_read_when_somebody_looks_and_not_when_a_watch_tells(
+    views: Views, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parsed: list[Any] = []
+    kept = executions.parse
+    monkeypatch.setattr(executions, "parse", lambda given: parsed.append(given) or kept(given))
+    views.see_execution(execution(6, 3))
+    [seen] = views.executions()
+    assert (seen.execution.spec, parsed) == (None, [])
+    found = views.execution("uid-1")
+    assert found is not None and found.execution.spec is not None
+    assert views.execution("uid-1") is found
+    assert len(parsed) == 1
+
+
 def test_a_wrong_spec_is_seen_with_its_violations(views: Views) -> None:
     views.see_execution(execution(6, 2, {"jobs": []}))
     view = views.execution("uid-1")

@@ -25,6 +25,7 @@ from unit.app.test_operator import until
 
 Body = dict[str, Any]
 POD = KubePod("p", "p", "j", "j", container="main")
+PAUSED = {"phase": "Paused", "since": "2026-01-31T08:00:00Z"}
 IDENTITY = Identity("default", "x", "uid-of-x")
 RESULT = {
     "kind": "JobResult", "metadata": {"name": "r", "namespace": "default"},
@@ -95,6 +96,15 @@ def term(monkeypatch: pytest.MonkeyPatch) -> Term:
 async def test_it_begins_with_everything_that_is_known(term: Term) -> None:
     term.work.add_everything()
     assert {queue.name: queue.depth() for queue in term.work.queues} == {"executions": 1, "checkpoints": 1, "rows": 0}
+
+
+async def test_it_begins_with_what_somebody_waits_for(term: Term) -> None:
+    statuses = {"done": {"phase": "Succeeded"}, "still": {"phase": "Running", "pause": PAUSED}, "new": {}}
+    for name, status in statuses.items():
+        body = term.cluster.add_execution(name, {"jobs": [{"id": "a", "image": "i"}]})
+        term.views.see_execution(body | {"status": status})
+    term.work.add_everything()
+    assert [key.name for key in term.work._queue._waiting] == ["x", "new", "still", "done"]
 
 
 async def test_once_it_has_ended_nothing_is_begun(term: Term) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from bench.rounds import BARE_JOBS, BARE_PODS, CAIRN, PLAIN
+from bench.rounds import BARE_JOBS, BARE_PODS, CAIRN, FULL_JOBS, PLAIN
 
 ABOUT = {"date": "2026-01-31", "commit": "abc", "quick": False, "cores": 2, "load": 0.5, "architecture": "x86_64",
          "python": "3.11.7"}  # fmt: skip
@@ -26,7 +26,7 @@ def workloads() -> dict[str, Any]:
     """One workload of 10 jobs, two rounds."""
     sent = {"create jobs": 10, "update dagexecutions/status": 5}
     runs = [run(CAIRN, seconds, 0.04, **sent) for seconds in (3.0, 1.0)]
-    runs += [run(PLAIN, 2.0, 0.02, **sent), run(BARE_JOBS, 4.0), run(BARE_PODS, 1.0)]
+    runs += [run(PLAIN, 2.0, 0.02, **sent), run(BARE_JOBS, 4.0), run(FULL_JOBS, 5.0), run(BARE_PODS, 1.0)]
     parts = {"pod succeeded → Kubernetes Job created": SPREAD, "started → succeeded": SPREAD}
     trace = {"parts": parts, "means": {"operator: one look": [7, 1.5]}, "loop": SPREAD}
     work = {"name": "W1", "title": "ten", "jobs": 10, "rounds": 2, "runs": runs, "trace": trace}
