@@ -161,6 +161,10 @@ class Views:
             view = self._executions[uid] = read(view)
         return view
 
+    def execution_as_seen(self, uid: str) -> ExecutionView | None:
+        """The same; its spec may be unread."""
+        return self._executions.get(uid)
+
     def restored_from(self, namespace: str) -> frozenset[str]:
         """Names and ids of the checkpoints that restores of executions still need."""
         found = (v.restores for v in self._executions.values() if v.restores and v.source_namespace == namespace)

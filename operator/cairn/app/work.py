@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Iterable
 from typing import Any
 
 from cairn.app.checkpoints.archive import Archive
@@ -29,15 +29,26 @@ from cairn.app.together import together
 from cairn.app.views import Views
 from cairn.config import Settings, home_of
 from cairn.core.checkpoint.objects import CheckpointObject
+from cairn.core.restoring import under_way
+from cairn.core.status import PausePhase
 from cairn.ports import Clock, Cluster, Rows
 
 logger = logging.getLogger(__name__)
 
+SETTLED_SECONDS = 0.02  # between the first looks at what has settled
 
-def _in_no_hurry(view: ExecutionView) -> tuple[bool, bool]:
-    """What is looked at first sorts first."""
+
+def _is_settled(view: ExecutionView) -> bool:
+    """Whether only time, or somebody, can bring an execution on: nothing that happened meanwhile does."""
     status = view.execution.status
-    return status.finished, status.pause is not None
+    rests = status.finished or (status.pause is not None and status.pause.phase is PausePhase.PAUSED)
+    owed = status.checkpointing.pending or under_way(status)
+    return rests and not owed and status.observed_generation == view.execution.generation
+
+
+def _is_quiet(lane: Iterable[CheckpointObject]) -> bool:
+    """Whether there is nothing to be done about checkpoints but what time brings."""
+    return all(seen.is_settled and seen.is_stored and not seen.deleting for seen in lane)
 
 
 class Work:
@@ -71,14 +82,28 @@ class Work:
         )  # fmt: skip
         self._reconciler.enqueue = self._queue.add
         self._reconciler.look_at = self.look_at
+        self._last_turn = 0.0
         self._draining = asyncio.Event()  # what begins things unasked has ended, or is about to
         self.queues: tuple[WorkQueue[Any], ...] = (self._queue, self._keeper.queue, self._outbox.queue)
 
     # --- What leads to a look
 
     def add(self, key: Key) -> None:
-        """Look at an execution."""
-        self._queue.add(key)
+        """Look at an execution that was seen: at one that has settled when it is its turn, so that none has to wait.
+
+        A new process reads each spec at its first look, which takes milliseconds.
+        """
+        view = self._views.execution_as_seen(key.uid)
+        if view is not None and _is_settled(view):
+            self._queue.add_after(key, self._turn())
+        else:
+            self._queue.add(key)
+
+    def _turn(self) -> float:
+        """In how many seconds it is the turn of the next one of what has settled."""
+        now = asyncio.get_running_loop().time()
+        self._last_turn = max(self._last_turn, now) + SETTLED_SECONDS
+        return self._last_turn - now
 
     def look_at(self, uid: str | None) -> None:
         """Look at the execution with that UID, if there is one."""
@@ -91,11 +116,14 @@ class Work:
             self._queue.add_after(view.key, self._reconciler.pace.look(uid))
 
     def add_everything(self) -> None:
-        """Look at everything that is known, at what has finished last: nobody waits for that."""
-        for view in sorted(self._views.executions(), key=_in_no_hurry):
-            self._queue.add(view.key)
+        """Look at everything that is known."""
+        for key in self._views.keys():
+            self.add(key)
         for lane in self._views.checkpoints.lanes():
-            self._keeper.queue.add(lane)
+            if _is_quiet(self._views.checkpoints.lane(lane)):
+                self._keeper.queue.add_after(lane, self._turn())
+            else:
+                self._keeper.queue.add(lane)
 
     def consider(self, seen: CheckpointObject) -> None:
         """A checkpoint was created or has changed."""

@@ -98,9 +98,9 @@ async def _keep_what_is_there(operator: Operator) -> None:
     With the thresholds that Python begins with, a seventh of the CPU time under load went there, at up to 0.2 s at a
     time. What is in no cycle, as nearly all of it, is freed without any search.
     """
+    gc.set_threshold(*_COLLECTED_AFTER)
     await operator.has_begun()
     gc.freeze()
-    gc.set_threshold(*_COLLECTED_AFTER)
 
 
 async def _pulse(operator: Operator) -> None:

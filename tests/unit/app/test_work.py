@@ -5,6 +5,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Mapping
+from dataclasses import replace
+from datetime import UTC, datetime
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -17,15 +20,21 @@ from cairn.app.views import Views
 from cairn.app.work import Work
 from cairn.config import Settings
 from cairn.core.actions import KeepLogTail, Note, Plan
+from cairn.core.checkpoint.book import Book, Pending
+from cairn.core.checkpoint.trigger import Trigger
 from cairn.core.manifests import Identity
 from cairn.core.observed import KubePod
+from cairn.core.restore.progress import Mode, Progress, Step
+from cairn.core.status import PausePhase, PauseState, Phase, Status
+from cairn.core.status_wire import to_wire
 from unit.app.checkpoints.bench import FakeRows
 from unit.app.fake_cluster import FakeCluster
 from unit.app.test_operator import until
 
 Body = dict[str, Any]
 POD = KubePod("p", "p", "j", "j", container="main")
-PAUSED = {"phase": "Paused", "since": "2026-01-31T08:00:00Z"}
+NOW = datetime(2026, 1, 31, 8, tzinfo=UTC)
+DONE = Status(phase=Phase.SUCCEEDED, observed_generation=1)
 IDENTITY = Identity("default", "x", "uid-of-x")
 RESULT = {
     "kind": "JobResult", "metadata": {"name": "r", "namespace": "default"},
@@ -98,13 +107,40 @@ async def test_it_begins_with_everything_that_is_known(term: Term) -> None:
     assert {queue.name: queue.depth() for queue in term.work.queues} == {"executions": 1, "checkpoints": 1, "rows": 0}
 
 
-async def test_it_begins_with_what_somebody_waits_for(term: Term) -> None:
-    statuses = {"done": {"phase": "Succeeded"}, "still": {"phase": "Running", "pause": PAUSED}, "new": {}}
-    for name, status in statuses.items():
-        body = term.cluster.add_execution(name, {"jobs": [{"id": "a", "image": "i"}]})
-        term.views.see_execution(body | {"status": status})
+@pytest.mark.parametrize(
+    ("status", "later"),
+    [
+        (DONE, True),
+        (Status(phase=Phase.RUNNING, observed_generation=1, pause=PauseState(PausePhase.PAUSED, NOW, 1)), True),
+        (Status(phase=Phase.RUNNING, observed_generation=1, pause=PauseState(PausePhase.DRAINING, NOW, 1)), False),
+        (Status(phase=Phase.RUNNING, observed_generation=1), False),
+        (replace(DONE, observed_generation=0), False),
+        (replace(DONE, checkpointing=Book(pending=(Pending("c", Trigger.MANUAL, "", (), NOW),))), False),
+        (replace(DONE, restore=Progress(Mode.REWIND, Step.PREPARING, 1, NOW)), False),
+    ],
+    ids=["finished", "paused", "draining", "running", "edited since", "to be saved", "being rewound"],
+)
+async def test_it_begins_with_what_something_may_have_happened_to(term: Term, status: Status, later: bool) -> None:
+    body = term.cluster.add_execution("other", {"jobs": [{"id": "a", "image": "i"}]})
+    key = term.views.see_execution(body | {"status": to_wire(status)})
     term.work.add_everything()
-    assert [key.name for key in term.work._queue._waiting] == ["x", "new", "still", "done"]
+    queue = term.work._queue
+    assert (key in queue._timers, key in queue._waiting) == (later, not later)
+
+
+@pytest.mark.parametrize(
+    ("differs", "quiet"),
+    [({}, True), ({"is_settled": False}, False), ({"is_stored": False}, False), ({"deleting": True}, False)],
+    ids=["stored", "not taken yet", "not stored yet", "being deleted"],
+)
+async def test_checkpoints_that_are_stored_are_looked_at_a_moment_later(
+    term: Term, monkeypatch: pytest.MonkeyPatch, differs: dict[str, bool], quiet: bool
+) -> None:
+    seen = SimpleNamespace(**({"is_settled": True, "is_stored": True, "deleting": False} | differs))
+    monkeypatch.setattr(term.views.checkpoints, "lane", lambda lane: [seen])
+    term.work.add_everything()
+    queue = term.work._keeper.queue
+    assert (len(queue._timers), queue.depth()) == ((1, 0) if quiet else (0, 1))
 
 
 async def test_once_it_has_ended_nothing_is_begun(term: Term) -> None:

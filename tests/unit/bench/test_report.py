@@ -37,11 +37,11 @@ def test_no_plot_is_left_over() -> None:
 
 def test_every_part_has_a_section_and_every_picture_is_drawn() -> None:
     text, files = report.page(RECORDS)
-    assert text.count("\n## ") == len(records.PARTS) + 1 == len(RECORDS) + 1
+    assert text.count("\n## ") == len(records.PARTS) + 2 == len(RECORDS) + 2, "and the findings"
     assert {f"](performance/{name}.svg)" in text for name in files} == {True}
     assert text.count("](performance/") == len(files)
     assert "later than 20 ms (the latest) | 2.50 % (up to 50 ms) |" in text
-    assert "| W1: ten | 2.00 (0.50) | 2.00 (0.50) | 4.00 (1.00) | 1.00 (0.25) |" in text
+    assert "| W1: ten | 2.00 (0.50) | 2.00 (0.50) | 4.00 (1.00) | 5.00 (1.25) | 1.00 (0.25) |" in text
 
 
 def test_every_curve_of_scale_is_told_and_drawn_as_far_as_it_is_measured() -> None:

@@ -110,10 +110,10 @@ async def test_what_is_there_once_it_has_begun_is_left_out_of_searches_for_garba
     operator = Operator(KubeCluster(api), system_clock, Settings())
     keeping = asyncio.create_task(main._keep_what_is_there(operator))
     await asyncio.sleep(0.01)
-    assert told == []
+    assert told == [main._COLLECTED_AFTER]
     operator.begin()
     await keeping
-    assert told == ["frozen", main._COLLECTED_AFTER]
+    assert told == [main._COLLECTED_AFTER, "frozen"]
 
 
 async def status(asking: aiohttp.ClientSession, settings: Settings, page: str) -> int:
