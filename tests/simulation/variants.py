@@ -19,7 +19,7 @@ from cairn.core import pausing
 from cairn.core.actions import Launch, Plan, StopJob, Urgency
 from cairn.core.checkpoint.objects import CheckpointObject
 from cairn.core.checkpoint.state import Stored
-from cairn.core.observed import kube_pod
+from cairn.core.observed import KubeJob, kube_pod
 from cairn.core.planner import plan
 from cairn.core.status import JobRecord, JobState, PauseState
 
@@ -85,7 +85,14 @@ def _stopping_deletes() -> Patches:
             return None
         return await kept(self, view, action)
 
-    return [_instead(Reconciler, "_patch_job", patch_job)]
+    def lose_job(self: Views, job: KubeJob) -> str:
+        """Nor does anybody remember that it was there."""
+        uid = lost(self, job)
+        self.seen(uid).gone.discard(job.name)
+        return uid
+
+    lost = Views.lose_job
+    return [_instead(Reconciler, "_patch_job", patch_job), _instead(Views, "lose_job", lose_job)]
 
 
 def _missing_job_made_again() -> Patches:
