@@ -57,7 +57,7 @@ class Departures:
 
     def execution(self, key: Key) -> None:
         """An execution has left; what nobody here knows has left nothing."""
-        if self._views.execution(key.uid) is not None:
+        if self._views.execution_as_seen(key.uid) is not None:
             self._queue.add(Left(names.EXECUTIONS, key))
 
     def checkpoint(self, seen: CheckpointObject) -> None:

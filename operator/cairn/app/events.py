@@ -38,8 +38,8 @@ class _Progress:
     """What is told of one execution together."""
 
     identity: Identity
+    timer: asyncio.TimerHandle
     jobs: dict[str, list[str]] = field(default_factory=dict)  # by what became of them, in the order of the first
-    timer: asyncio.TimerHandle | None = None
 
 
 class EventWriter:
@@ -69,17 +69,15 @@ class EventWriter:
     def _gather(self, identity: Identity, note: Note) -> None:
         gathered = self._progress.get(identity.uid)
         if gathered is None:
-            gathered = self._progress[identity.uid] = _Progress(identity)
-            later = asyncio.get_running_loop().call_later
-            gathered.timer = later(TOGETHER_SECONDS, self._tell_progress, identity.uid)
+            timer = asyncio.get_running_loop().call_later(TOGETHER_SECONDS, self._tell_progress, identity.uid)
+            gathered = self._progress[identity.uid] = _Progress(identity, timer)
         gathered.jobs.setdefault(note.reason, []).extend(note.jobs)
 
     def _tell_progress(self, uid: str) -> None:
         gathered = self._progress.pop(uid, None)
         if gathered is None:
             return
-        if gathered.timer is not None:
-            gathered.timer.cancel()
+        gathered.timer.cancel()
         for reason, jobs in gathered.jobs.items():
             self._put(gathered.identity, progress(reason, jobs))
 

@@ -109,7 +109,7 @@ class Handover:
 
     def _is_doubtful(self, seen: CheckpointObject) -> bool:
         held = seen.deleting or (seen.imported and not seen.is_settled)
-        view = self._views.execution(seen.execution_uid)
+        view = self._views.execution_as_seen(seen.execution_uid)
         return not held and (view is None or self.concerns(view))
 
     def _is_leaving(self, meta: Mapping[str, Any], body: Body) -> bool:

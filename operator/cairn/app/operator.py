@@ -127,7 +127,7 @@ class Operator:
 
     def checkpoint_gone(self, seen: CheckpointObject) -> None:
         """A Checkpoint is gone, and forgotten."""
-        if self._views.execution(seen.execution_uid) is None:
+        if self._views.execution_as_seen(seen.execution_uid) is None:
             self._views.checkpoints.departed(seen.execution_uid, ())  # nobody will ask how it was
         if self._work is not None:
             self._work.checkpoint_gone(seen)

@@ -68,6 +68,10 @@ class WorkQueue(Generic[K]):
         self._cancel_timer(key)
         self._timers[key] = loop.call_later(seconds, self._fire, key)
 
+    def expects(self, key: K) -> bool:
+        """Whether a look at the key is to come already."""
+        return key in self._waiting or key in self._timers
+
     def depth(self) -> int:
         """How many keys wait for a worker."""
         return self._ready.qsize()

@@ -9,15 +9,15 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from collections.abc import Coroutine, Iterable
-from typing import Any
+from collections.abc import Coroutine, Hashable, Iterable
+from typing import Any, TypeVar
 
 from cairn.app.checkpoints.archive import Archive
 from cairn.app.checkpoints.elsewhere import Elsewhere
 from cairn.app.checkpoints.keeper import Keeper
 from cairn.app.checkpoints.outbox import Outbox
 from cairn.app.checkpoints.sweeper import Sweeper, roster_for
-from cairn.app.checkpoints.views import Lane
+from cairn.app.checkpoints.views import Lane, lane_of
 from cairn.app.events import EventWriter
 from cairn.app.executions import ExecutionView, Key, about_execution
 from cairn.app.handover import Handover
@@ -35,6 +35,8 @@ from cairn.ports import Clock, Cluster, Rows
 
 logger = logging.getLogger(__name__)
 
+K = TypeVar("K", bound=Hashable)
+
 SETTLED_SECONDS = 0.02  # between the first looks at what has settled
 
 
@@ -46,9 +48,9 @@ def _is_settled(view: ExecutionView) -> bool:
     return rests and not owed and status.observed_generation == view.execution.generation
 
 
-def _is_quiet(lane: Iterable[CheckpointObject]) -> bool:
-    """Whether there is nothing to be done about checkpoints but what time brings."""
-    return all(seen.is_settled and seen.is_stored and not seen.deleting for seen in lane)
+def _is_quiet(lane: Iterable[CheckpointObject], *, stored: bool) -> bool:
+    """Whether there is nothing to be done about checkpoints but what time brings. `stored`: each is to have a row."""
+    return all(seen.is_settled and (seen.is_stored or not stored) and not seen.deleting for seen in lane)
 
 
 class Work:
@@ -94,25 +96,29 @@ class Work:
         A new process reads each spec at its first look, which takes milliseconds.
         """
         view = self._views.execution_as_seen(key.uid)
-        if view is not None and _is_settled(view):
-            self._queue.add_after(key, self._turn())
-        else:
-            self._queue.add(key)
+        self._add_to(self._queue, key, settled=view is not None and _is_settled(view))
 
-    def _turn(self) -> float:
-        """In how many seconds it is the turn of the next one of what has settled."""
-        now = asyncio.get_running_loop().time()
-        self._last_turn = max(self._last_turn, now) + SETTLED_SECONDS
-        return self._last_turn - now
+    def _add_lane(self, lane: Lane) -> None:
+        """Look at checkpoints, likewise."""
+        there = self._views.checkpoints.lane(lane)
+        self._add_to(self._keeper.queue, lane, settled=_is_quiet(there, stored=self._outbox.configured))
+
+    def _add_to(self, queue: WorkQueue[K], key: K, *, settled: bool) -> None:
+        if not settled:
+            queue.add(key)
+        elif not queue.expects(key):  # else it would take turn after turn from others
+            now = asyncio.get_running_loop().time()
+            self._last_turn = max(self._last_turn, now) + SETTLED_SECONDS
+            queue.add_after(key, self._last_turn - now)
 
     def look_at(self, uid: str | None) -> None:
         """Look at the execution with that UID, if there is one."""
-        if uid is not None and (view := self._views.execution(uid)) is not None:
-            self._queue.add(view.key)
+        if uid is not None and (view := self._views.execution_as_seen(uid)) is not None:
+            self.add(view.key)
 
     def look_soon(self, uid: str) -> None:
         """Look at the execution with that UID within a moment, together with what comes until then."""
-        if (view := self._views.execution(uid)) is not None:
+        if (view := self._views.execution_as_seen(uid)) is not None:
             self._queue.add_after(view.key, self._reconciler.pace.look(uid))
 
     def add_everything(self) -> None:
@@ -120,14 +126,11 @@ class Work:
         for key in self._views.keys():
             self.add(key)
         for lane in self._views.checkpoints.lanes():
-            if _is_quiet(self._views.checkpoints.lane(lane)):
-                self._keeper.queue.add_after(lane, self._turn())
-            else:
-                self._keeper.queue.add(lane)
+            self._add_lane(lane)
 
     def consider(self, seen: CheckpointObject) -> None:
         """A checkpoint was created or has changed."""
-        self._keeper.consider(seen)
+        self._add_lane(lane_of(seen))
         self.look_at(seen.execution_uid)
 
     def execution_gone(self, key: Key) -> None:

@@ -17,7 +17,7 @@ from cairn.adapters.clock import system_clock
 from cairn.app.checkpoints.sweeper import Sweeper
 from cairn.app.telling import Telling
 from cairn.app.views import Views
-from cairn.app.work import Work
+from cairn.app.work import SETTLED_SECONDS, Work
 from cairn.config import Settings
 from cairn.core.actions import KeepLogTail, Note, Plan
 from cairn.core.checkpoint.book import Book, Pending
@@ -126,6 +126,19 @@ async def test_it_begins_with_what_something_may_have_happened_to(term: Term, st
     term.work.add_everything()
     queue = term.work._queue
     assert (key in queue._timers, key in queue._waiting) == (later, not later)
+
+
+async def test_what_has_settled_takes_one_turn_however_often_it_is_seen(term: Term) -> None:
+    body = term.cluster.add_execution("other", {"jobs": [{"id": "a", "image": "i"}]})
+    key = term.views.see_execution(body | {"status": to_wire(DONE)})
+    assert key is not None
+    for _ in range(100):
+        term.work.add(key)
+        term.work.look_at(key.uid)
+    timer = term.work._queue._timers[key]
+    assert timer.when() - asyncio.get_running_loop().time() <= SETTLED_SECONDS
+    [seen] = term.views.executions()[1:]
+    assert seen.unread is not None, "nobody has looked yet"
 
 
 @pytest.mark.parametrize(

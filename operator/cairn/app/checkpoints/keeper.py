@@ -89,16 +89,12 @@ class Keeper:
         self._wanted.setdefault(lane, {}).setdefault(action.pending.name, (view, action.pending))
         self.queue.add(lane)
 
-    def consider(self, seen: CheckpointObject) -> None:
-        """A checkpoint was created or has changed."""
-        self.queue.add(lane_of(seen))
-
     def gone(self, seen: CheckpointObject) -> None:
         """A checkpoint was deleted, and let go. By whom, only the API server's audit log knows."""
         if seen.uid in self.lifetimes.removed:
             self.lifetimes.removed.discard(seen.uid)
             return
-        view = self._views.execution(seen.execution_uid)
+        view = self._views.execution_as_seen(seen.execution_uid)
         about = view.execution.identity if view else seen.identity
         row = ", and its row" if seen.guarded or self._outbox.configured else ""
         self._events.write(about, [Note("CheckpointDeleted", f"checkpoint {seen.name} was deleted{row}: {seen.label}")])
