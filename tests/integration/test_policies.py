@@ -176,6 +176,8 @@ def test_a_shard_is_given_once_and_by_the_operator(policed: Kube, jane: Person, 
 
 def test_who_creates_an_execution_may_choose_its_shard(jane: Person, name: str) -> None:
     body = execution(name, job())
+    body["metadata"]["labels"] = {"cairn.dev/shard": "c"}
+    assert 'cairn.dev/shard: "c" is no shard here' in jane.creates(body)
     body["metadata"]["labels"] = {"cairn.dev/shard": "b"}
     assert not jane.creates(body)
 

@@ -39,7 +39,7 @@ class Operators:
     def __getitem__(self, shard: str) -> OperatorProcess:
         return self.there[shard]
 
-    def metric(self, shard: str, name: str, **labels: str) -> float:
+    def metric(self, shard: str, name: str, /, **labels: str) -> float:
         """The sum of a metric's series with these labels."""
         with urllib.request.urlopen(f"http://127.0.0.1:{self[shard].port}/metrics", timeout=5) as answer:
             families = text_string_to_metric_families(answer.read().decode())
@@ -130,6 +130,12 @@ def test_executions_are_spread_and_each_job_runs_once(solo: Kube, operators: Ope
     operators.sweep()
     kept(solo, rows)
     assert not [e for e in solo.list("events") if e["reason"] in ("CheckpointDeleted", "CheckpointExpired")]
+
+
+def test_each_tells_prometheus_which_it_is_and_the_default_one_which_there_should_be(operators: Operators) -> None:
+    for shard in SHARDS:
+        assert operators.metric("", "cairn_shard_expected", shard=shard) == 1
+        assert {who for who in operators.there if operators.metric(who, "cairn_shard_info", shard=shard)} == {shard}
 
 
 def test_a_checkpoint_that_a_user_makes_is_taken_by_the_shard_of_its_execution(

@@ -23,6 +23,7 @@ from cairn.app.executions import ExecutionView, Key
 from cairn.app.queue import WorkQueue
 from cairn.app.views import Views
 from cairn.core.checkpoint import objects
+from cairn.core.sharding import Selection
 from cairn.core.status import JobState, Phase, Status
 from cairn.ports import Clock
 
@@ -87,6 +88,7 @@ class Census(Collector):
         yield from self._jobs(views)
         yield from _risks(views, self._clock())
         yield from self._checkpoints()
+        yield from _shards(self._views.selection)
         if (working := self._working()) is not None:
             yield GaugeMetricFamily(
                 "cairn_checkpoint_backlog", "Checkpoints that wait for their row.", value=working.backlog()
@@ -118,6 +120,14 @@ class Census(Collector):
         phases = Counter(seen.phase for seen in self._views.checkpoints)
         yield _gauge("cairn_checkpoint_objects", "Checkpoint objects that there are, by phase.", "phase",
                      {phase: phases[phase] for phase in _PHASES})  # fmt: skip
+
+
+def _shards(selection: Selection) -> Iterator[Metric]:
+    """Those that there should be, of which nobody else would tell that one has no operator at all."""
+    own = {selection.shard: 1} if selection.shard else {}
+    yield _gauge("cairn_shard_info", "The shard that this operator works on, if it is that of one.", "shard", own)
+    yield _gauge("cairn_shard_expected", "Shards that new executions are given to, by the default operator.", "shard",
+                 dict.fromkeys(selection.shards, 1))  # fmt: skip
 
 
 def _waiting(queues: Sequence[WorkQueue[Any]]) -> Iterator[Metric]:

@@ -18,6 +18,7 @@ from cairn.app.queue import WorkQueue
 from cairn.app.views import Views
 from cairn.core.checkpoint.book import Book, Last
 from cairn.core.checkpoint.trigger import Trigger
+from cairn.core.sharding import Selection
 from cairn.core.status import JobRecord, PausePhase, PauseState, Phase, Status
 from cairn.core.status_wire import to_wire
 from simulation.build import EARLIER, NOW, ended, failed, running
@@ -33,8 +34,8 @@ DRAINING = PauseState(PausePhase.DRAINING, NOW, 2)
 class Bench:
     """Views, and what Prometheus would read of them."""
 
-    def __init__(self) -> None:
-        self.views = Views()
+    def __init__(self, selection: Selection | None = None) -> None:
+        self.views = Views(selection)
         self.now = NOW
         self.queue: WorkQueue[str] = WorkQueue("test", _nothing)
         self.working: Busy | None = Busy((self.queue,), 7)
@@ -157,6 +158,13 @@ async def test_queues_tell_what_waits_and_how_long(bench: Bench, monkeypatch: py
     bench.queue._waiting["a"] = since - 30
     assert 30 <= (bench.value("cairn_queue_oldest_seconds", queue="test") or 0) < 40
     assert bench.value("cairn_queue_busy", queue="test") == 0
+
+
+def test_a_shard_that_should_be_there_is_told_of_by_the_default_operator_and_by_its_own() -> None:
+    default, shard, alone = Bench(Selection(shards=("a", "b"))), Bench(Selection(shard="a")), Bench()
+    assert (default.series("cairn_shard_expected"), default.series("cairn_shard_info")) == ({"a": 1, "b": 1}, {})
+    assert (shard.series("cairn_shard_expected"), shard.series("cairn_shard_info")) == ({}, {"a": 1})
+    assert (alone.series("cairn_shard_expected"), alone.series("cairn_shard_info")) == ({}, {})
 
 
 def test_an_empty_cluster_has_all_series_that_do_not_name_an_execution(bench: Bench) -> None:
