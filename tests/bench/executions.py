@@ -8,11 +8,12 @@ import json
 import os
 import time
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import Any, TypeVar
 
 from bench import scripts
 from cairn.adapters.kube.api import Api
-from cairn.errors import Refused
+from cairn.errors import Refused, Unavailable
 
 Body = dict[str, Any]
 T = TypeVar("T")
@@ -113,10 +114,11 @@ async def settled(api: Api, namespace: str, running: int = 0) -> None:
 
 
 async def until(ask: Callable[[], Awaitable[T | None]], seconds: float = 600, every: float = 0.5) -> T:
-    """The first answer that is not None."""
+    """The first answer that is not None. Where the API server is too busy to answer, it is asked again."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:
-        if (found := await ask()) is not None:
-            return found
+        with suppress(Unavailable):
+            if (found := await ask()) is not None:
+                return found
         await asyncio.sleep(every)
     raise RuntimeError(f"it did not come to that in {seconds:.0f} s")
