@@ -1,17 +1,28 @@
-"""500 jobs in one execution: it completes in order, the object stays small, and a person can still read the Events."""
+"""500 jobs in one execution: it completes in order, the object stays small, and a person can still read the Events.
+
+200 jobs at once: a pause, a crash and a new execution of the same name while they are being created.
+"""
 
 from __future__ import annotations
 
 import json
 from collections import defaultdict
+from collections.abc import Callable
 
 import pytest
 
+from support.attempts import assert_each_attempt_ran_once
+from support.jobs import job
 from support.kube import Kube, Object, until
+from support.operator_process import OperatorProcess
 
 pytestmark = pytest.mark.cluster
 
+Start = Callable[[Kube], OperatorProcess]
+
 LEVELS, WIDTH = 10, 50
+CROWD = [job(f"j{number}") for number in range(200)]
+BEGUN = 20  # pods
 
 
 def test_500_jobs(served: Kube) -> None:
@@ -46,3 +57,49 @@ def assert_in_order(jobs: list[Object], pods: list[Object]) -> None:
         ended[level].append(pod["status"]["containerStatuses"][0]["state"]["terminated"]["finishedAt"])
     for level in range(1, LEVELS):
         assert max(ended[level - 1]) <= min(began[level]), f"level {level}"
+
+
+def begun(kube: Kube) -> bool:
+    return len(kube.pods("x")) >= BEGUN
+
+
+def attempts(body: Object) -> dict[str, int]:
+    return {record["id"]: record["attempt"] for record in body["status"]["jobs"] if record.get("attempt")}
+
+
+def test_a_pause_when_20_of_200_have_begun_keeps_the_others_from_it(solo: Kube, start_operator: Start) -> None:
+    start_operator(solo)
+    solo.run("x", *CROWD, parallelism=BEGUN)
+    until(lambda: begun(solo), "it has begun")
+    answer = solo.kubectl("patch", "dagx", "x", "--type=merge", "-p", '{"spec":{"paused":true}}', "-o", "json")
+    recorded = attempts(json.loads(answer.stdout))
+    paused = solo.wait("x", "Paused")
+    assert attempts(paused) == recorded
+    assert len(solo.pods("x")) == len(solo.jobs("x")) == len(recorded) < len(CROWD)
+    solo.patch("dagx", "x", {"spec": {"paused": False}})
+    assert solo.wait("x", "Finished", timeout=120)["status"]["phase"] == "Succeeded"
+    assert_each_attempt_ran_once(solo, "x")
+
+
+def test_killed_in_the_midst_of_200_creates_it_finishes_and_each_ran_once(solo: Kube, start_operator: Start) -> None:
+    operator = start_operator(solo)
+    solo.run("x", *CROWD)
+    until(lambda: begun(solo), "it has begun")
+    operator.kill()
+    operator.start()
+    assert solo.wait("x", "Finished", timeout=120)["status"]["phase"] == "Succeeded"
+    assert_each_attempt_ran_once(solo, "x")
+
+
+def test_deleted_in_the_midst_and_created_anew_at_once_it_runs_as_another(solo: Kube, start_operator: Start) -> None:
+    start_operator(solo)
+    first = solo.run("x", *CROWD)
+    until(lambda: begun(solo), "it has begun")
+    solo.kubectl("delete", "dagx", "x", "--wait=false")
+    until(lambda: solo.kubectl("get", "dagx", "x", check=False).returncode, "it is gone")
+    second = solo.run("x", *CROWD)
+    assert second["metadata"]["uid"] != first["metadata"]["uid"]
+    assert solo.wait("x", "Finished", timeout=120)["status"]["phase"] == "Succeeded"
+    own = ("-l", f"cairn.dev/execution-uid={second['metadata']['uid']}")
+    assert (len(solo.list("jobs", *own)), len(solo.list("pods", *own))) == (len(CROWD), len(CROWD))
+    until(lambda: len(solo.jobs("x")) == len(CROWD), "what was left of the first is gone")
