@@ -10,9 +10,9 @@ from collections.abc import Callable
 
 import pytest
 
-from support.attempts import assert_each_attempt_ran_once, layered
+from support.attempts import assert_each_attempt_ran_once, attempts, layered
 from support.jobs import hanging, lasting, release
-from support.kube import Kube, Object, until
+from support.kube import Kube, until
 from support.operator_process import OperatorProcess
 
 pytestmark = pytest.mark.cluster
@@ -119,11 +119,6 @@ def test_a_pause_is_linearizable(solo: Kube, start_operator: Start) -> None:
     for number in range(4):
         assert solo.wait(f"work-{number}", "Finished")["status"]["phase"] == "Succeeded"
         assert_each_attempt_ran_once(solo, f"work-{number}")
-
-
-def attempts(body: Object) -> dict[str, int]:
-    """How many attempts of each job are recorded."""
-    return {r["id"]: r["attempt"] for r in body["status"]["jobs"] if r.get("attempt")}
 
 
 def test_a_late_create_without_a_live_record_is_suspended(solo: Kube, start_operator: Start) -> None:

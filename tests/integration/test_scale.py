@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 import pytest
 
-from support.attempts import assert_each_attempt_ran_once
+from support.attempts import assert_each_attempt_ran_once, attempts
 from support.jobs import job
 from support.kube import Kube, Object, until
 from support.operator_process import OperatorProcess
@@ -61,10 +61,6 @@ def assert_in_order(jobs: list[Object], pods: list[Object]) -> None:
 
 def begun(kube: Kube) -> bool:
     return len(kube.pods("x")) >= BEGUN
-
-
-def attempts(body: Object) -> dict[str, int]:
-    return {record["id"]: record["attempt"] for record in body["status"]["jobs"] if record.get("attempt")}
 
 
 def test_a_pause_when_20_of_200_have_begun_keeps_the_others_from_it(solo: Kube, start_operator: Start) -> None:

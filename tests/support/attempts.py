@@ -17,6 +17,11 @@ def layered(levels: int, width: int) -> list[Object]:
     ]
 
 
+def attempts(body: Object) -> dict[str, int]:
+    """How many attempts of each job are recorded."""
+    return {r["id"]: r["attempt"] for r in body["status"]["jobs"] if r.get("attempt")}
+
+
 def assert_each_attempt_ran_once(kube: Kube, name: str) -> None:
     """One Kubernetes Job per recorded attempt and none besides, one pod per Kubernetes Job."""
     records = kube.get("dagx", name)["status"]["jobs"]
