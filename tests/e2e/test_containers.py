@@ -188,7 +188,7 @@ def test_a_missing_secret_that_comes_lets_the_job_run(real: Kube) -> None:
 
 
 def test_a_pause_drains_what_runs_and_then_nothing_starts(real: Kube) -> None:
-    real.run("drain", shell("a", "sleep 4"), shell("b", "true", dependsOn=["a"]))
+    real.run("drain", shell("a", "sleep 8"), shell("b", "true", dependsOn=["a"]))
     until(lambda: real.job("drain", "a").get("startedAt"), "a runs")
     real.kubectl("patch", "dagx", "drain", "--type", "merge", "-p", '{"spec":{"paused":true}}')
     draining = until(lambda: real.get("dagx", "drain")["status"].get("pause"), "the pause is seen")

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from support import jobs
-from support.jobs import condition
+from support.jobs import condition, hanging, release
 from support.kube import Kube, Object, until
 
 pytestmark = pytest.mark.cluster
@@ -51,15 +51,15 @@ def test_everything_wrong_is_said_at_once_and_nothing_is_launched_until_it_is_me
 
 
 def test_a_bad_edit_stops_nothing_that_runs_and_starts_nothing_until_it_is_mended(served: Kube) -> None:
-    slow = {"podTemplate": {"metadata": {"annotations": {"fake.cairn.dev/duration": "1s"}}}}
-    served.run("x", job("a", **slow), job("b", "a"))
+    served.run("x", hanging("a"), job("b", "a"))
     served.wait_job("x", "a", state="Running", reason=None)
-    served.run("x", job("a", **slow), job("b", "a", when="no CEL at all"))
+    served.run("x", hanging("a"), job("b", "a", when="no CEL at all"))
     served.wait("x", "Accepted=False")
+    release(served, "x", "a")
     [made] = served.jobs("x")
     served.kubectl("wait", "--for=condition=Complete", f"job/{made['metadata']['name']}", "--timeout=60s")
     assert [found["metadata"]["name"] for found in served.jobs("x")] == [made["metadata"]["name"]]
-    served.run("x", job("a", **slow), job("b", "a", when="true"))
+    served.run("x", hanging("a"), job("b", "a", when="true"))
     done = served.wait("x", "Succeeded")
     assert [record["attempt"] for record in done["status"]["jobs"]] == [1, 1]
 

@@ -74,8 +74,9 @@ def test_levels_are_saved_in_both_stores_as_a_chain(solo: Kube, start: Start, ro
 def test_jobs_that_complete_or_fail_are_saved(solo: Kube, start: Start) -> None:
     start(solo)
     bad = job("bad", fake={"duration": "100ms", "exit-code": "3"})
-    solo.run("work", lasting("good", duration="600ms"), bad, failurePolicy="Continue",
-             checkpoint={"triggers": ["job-completed"]})  # fmt: skip
+    solo.run("work", hanging("good"), bad, failurePolicy="Continue", checkpoint={"triggers": ["job-completed"]})
+    stored(solo, 1)
+    release(solo, "work", "good")
     solo.wait("work", "Finished")
     found = stored(solo, 2)
     assert sorted(c["spec"]["metadata"]["jobs"] for c in found) == ["bad", "good"]

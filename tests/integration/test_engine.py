@@ -69,7 +69,7 @@ def conditions(execution: Object) -> dict[str, str]:
 
 def test_jobs_run_after_their_dependencies_and_levels_wait_for_each_other(served: Kube) -> None:
     jobs = [
-        job("fast", lasts=0.1), job("slow", lasts=1.5), job("after-fast", "fast", lasts=0.1, group="second"),
+        job("fast", lasts=0.1), job("slow", lasts=3), job("after-fast", "fast", lasts=0.1, group="second"),
         job("after-slow", "slow", lasts=0.1, group="second"), job("join", "group:second", lasts=0.1),
     ]  # fmt: skip
     served.run("free", *jobs)
@@ -132,9 +132,11 @@ def test_conditions_choose_what_runs(served: Kube) -> None:
 def test_stop_lets_running_jobs_finish_and_only_clean_up_start(served: Kube) -> None:
     served.run(
         "x",
-        job("bad", exit_code=1), job("slow", lasts=1), job("after-bad", "bad"), job("after-slow", "slow"),
+        job("bad", exit_code=1), job("slow", hang="true"), job("after-bad", "bad"), job("after-slow", "slow"),
         job("not-called", "slow", runOn="Failure"), job("clean-up", "after-bad", "after-slow", runOn="Done"),
     )  # fmt: skip
+    served.wait_job("x", "bad", state="Failed")
+    jobs.release(served, "x", "slow")
     done = served.wait("x", "Finished")
     assert states(done) == {
         "bad": "Failed/Error", "slow": "Completed", "after-bad": "Skipped/DependencyFailed",
@@ -146,9 +148,11 @@ def test_stop_lets_running_jobs_finish_and_only_clean_up_start(served: Kube) -> 
 
 def test_continue_runs_what_does_not_depend_on_the_failure(served: Kube) -> None:
     served.run(
-        "x", job("bad", exit_code=1), job("slow", lasts=0.7), job("after-bad", "bad"), job("after-slow", "slow"),
+        "x", job("bad", exit_code=1), job("slow", hang="true"), job("after-bad", "bad"), job("after-slow", "slow"),
         failurePolicy="Continue",
     )  # fmt: skip
+    served.wait_job("x", "bad", state="Failed")
+    jobs.release(served, "x", "slow")
     done = served.wait("x", "Finished")
     assert states(done) == {
         "bad": "Failed/Error", "slow": "Completed", "after-bad": "Skipped/DependencyFailed", "after-slow": "Completed",
@@ -170,9 +174,11 @@ def test_a_failure_that_a_job_handles_does_not_fail_the_execution(served: Kube) 
 
 def test_pause_on_failure_waits_for_a_person(served: Kube) -> None:
     served.run(
-        "x", job("bad", exit_code=3), job("after-bad", "bad"), job("slow", lasts=0.7), job("after-slow", "slow"),
+        "x", job("bad", exit_code=3), job("after-bad", "bad"), job("slow", hang="true"), job("after-slow", "slow"),
         failurePolicy="Pause",
     )  # fmt: skip
+    served.wait_job("x", "bad", state="Failed")
+    jobs.release(served, "x", "slow")
     paused = served.wait("x", "Paused")
     assert paused["spec"]["paused"] is True and "bad" in paused["spec"]["pause"]["reason"]
     assert paused["status"]["phase"] == "Running" and paused["status"]["pause"]["by"] == "operator"
@@ -222,12 +228,13 @@ def test_time_spent_paused_does_not_count_for_the_timeout(served: Kube) -> None:
 
 
 def test_drain_lets_finish_what_runs_and_starts_nothing(served: Kube) -> None:
-    served.run("x", job("first", lasts=2), job("second", "first"))
+    served.run("x", job("first", hang="true"), job("second", "first"))
     served.wait_job("x", "first", state="Running")
     served.patch("dagx", "x", {"spec": {"paused": True, "pause": {"reason": "maintenance"}}})
     draining = until(lambda: served.get("dagx", "x")["status"].get("pause"), "a pause is shown")
     assert (draining["phase"], draining["running"], draining["count"]) == ("Draining", ["first"], 1)
     assert (draining["by"], draining["reason"], draining["mode"]) == ("user", "maintenance", "Drain")
+    jobs.release(served, "x", "first")
     paused = served.wait("x", "Paused")
     assert paused["status"]["phase"] == "Running" and paused["status"]["pause"]["phase"] == "Paused"
     assert states(paused) == {"first": "Completed", "second": "Pending"}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from support.kube import Kube, Object
+from support.kube import Kube, Object, until
 
 HANGS = {"hang": "true"}
 
@@ -27,7 +27,8 @@ def hanging(name: str, *after: str, **more: Any) -> Object:
 
 
 def release(kube: Kube, execution: str, job_id: str) -> None:
-    """Let the hanging pods of a job end."""
+    """Let the hanging pods of a job end, once there is one."""
+    until(lambda: kube.pods(execution, job_id), f"{execution}/{job_id} has a pod")
     selector = f"cairn.dev/execution={execution},cairn.dev/job={job_id}"
     kube.kubectl("annotate", "pods", "-l", selector, "--overwrite", "fake.cairn.dev/hang=false")
 
