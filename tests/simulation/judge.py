@@ -167,7 +167,8 @@ class Judge:
             rules.check_write(spec, kept, new)
             rules.check_decided(kept, new)
         rules.check_critical(spec, old, new, self.settled.values())
-        rules.check_paused(new, self._settled_attempts(uid))
+        there = {job["metadata"]["uid"] for job in self._jobs_of(uid)}
+        rules.check_paused(new, self._settled_attempts(uid), there | self._busy(uid))
         if not restores.begins_fork(old, new) and not restores.goes_back(old, new):
             self._check_adopted(uid, old, new)
             self._check_ended(uid, old, new)
@@ -220,9 +221,16 @@ class Judge:
 
     def _settled_attempts(self, uid: str) -> set[tuple[str, int]]:
         """The attempts that are provably not started: their Job is there, suspended, and has no pod."""
-        busy = {owner_of(pod) for pod in self.pods_of(uid) if not has_ended(pod)}
-        jobs = (job for job in self._server.all(JOB) if attempt_of(job)[0] == uid)
-        return {attempt_of(j)[1:] for j in jobs if j["spec"].get("suspend") and j["metadata"]["uid"] not in busy}
+        busy = self._busy(uid)
+        suspended = (job for job in self._jobs_of(uid) if job["spec"].get("suspend"))
+        return {attempt_of(job)[1:] for job in suspended if job["metadata"]["uid"] not in busy}
+
+    def _busy(self, uid: str) -> set[str]:
+        """The UIDs of the Jobs, there or gone, that have a pod which lives."""
+        return {owner_of(pod) for pod in self.pods_of(uid) if not has_ended(pod)}
+
+    def _jobs_of(self, uid: str) -> Iterator[Body]:
+        return (job for job in self._server.all(JOB) if attempt_of(job)[0] == uid)
 
     def pods_of(self, uid: str) -> Iterator[Body]:
         """The pods of an execution."""

@@ -127,11 +127,12 @@ def levels(jobs: Wire) -> dict[str, int]:
     return {name: level(name) for name in jobs}
 
 
-def check_paused(status: Wire, settled: set[tuple[str, int]]) -> None:
-    """`Paused` is stored once every attempt is settled: held, or ended."""
+def check_paused(status: Wire, settled: set[tuple[str, int]], under_way: set[str]) -> None:
+    """`Paused` is stored once every attempt is settled: held, or ended, be it that somebody has deleted its Job."""
     if status.get("pause", {}).get("phase") == "Paused":
         running = [r for r in status.get("jobs", ()) if r["state"] == "Running"]
-        open_ = [r["id"] for r in running if (r["id"], r["attempt"]) not in settled]
+        deleted = {(r["id"], r["attempt"]) for r in running if r.get("uid", "") not in {"", *under_way}}
+        open_ = [r["id"] for r in running if (r["id"], r["attempt"]) not in settled | deleted]
         require(not open_, f"invariant 1: Paused, but {open_} have not been settled")
 
 

@@ -220,17 +220,21 @@ class Reconciler:
     async def _launch(self, view: ExecutionView, action: Launch) -> float:
         with about(about_attempt(action)):
             outcome = await self._created(view, action)
+            if outcome is None:
+                return 0.0
             metrics.LAUNCHES.labels(outcome).inc()
         return self.pace.look(view.key.uid) if outcome in ("created", "adopted") else 0.0
 
-    async def _created(self, view: ExecutionView, action: Launch) -> str:
-        """Create a Kubernetes Job; what has come of it, in a word for the metrics."""
+    async def _created(self, view: ExecutionView, action: Launch) -> str | None:
+        """Create a Kubernetes Job; what has come of it, in a word for metrics. None: it is left to the next look."""
         seen = self._views.seen(view.key.uid)
         try:
             for manifest in action.inputs:
                 await self._create_once(manifest)
             if not self._awaits_job(view.key.uid, action):
                 return "adopted"
+            if self._is_outdated(view):
+                return None
             body = await self._cluster.create(action.manifest)
         except AlreadyExists:
             return await self._adopt(view, action)
@@ -259,6 +263,15 @@ class Reconciler:
         view = self._views.execution(uid)
         record = view.execution.status.jobs.get(str(job)) if view else None
         return record is not None and record.running and record.attempt == attempt and not record.uid
+
+    def _is_outdated(self, view: ExecutionView) -> bool:
+        """Whether the spec has changed since the look that decided.
+
+        Hundreds of launches are recorded at once, and to create all of them may take seconds. A pause or a cancel that
+        comes meanwhile holds for those that are not created yet: the next look settles each by what the spec says now.
+        """
+        known = self._views.execution(view.key.uid)
+        return known is None or known.execution.generation != view.execution.generation
 
     def _refusal(self, before: Refusal | None, error: Refused) -> Refusal:
         """The refusal with the next try later each time."""

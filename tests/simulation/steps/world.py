@@ -208,7 +208,7 @@ class World:
             rules.check_write(self.whole_spec, self._kept(status), status)
             rules.check_decided(self._kept(status), status)
         rules.check_critical(self.whole_spec, self.status, status, self.checkpoints.values())
-        rules.check_paused(status, self._settled())
+        rules.check_paused(status, self._settled(), {job.uid for job in self.jobs.values()} | self._busy())
         if restores.goes_back(self.status, status):
             self.given_up.append({r["id"]: rules.last_of(r) for r in status["jobs"]})
         self.status = copied(status)
@@ -232,8 +232,12 @@ class World:
 
     def _settled(self) -> set[tuple[str, int]]:
         """The attempts that are provably not started: their Kubernetes Job is there, suspended, and has no pod."""
-        busy = {pod.job_uid for pod in self.pods.values() if not pod.ended}
+        busy = self._busy()
         return {_attempt(j.body) for j in self.jobs.values() if j.body["spec"]["suspend"] and j.uid not in busy}
+
+    def _busy(self) -> set[str]:
+        """The UIDs of the Jobs, there or gone, that have a pod which lives."""
+        return {pod.job_uid for pod in self.pods.values() if not pod.ended}
 
     def set_paused(self, version: str, paused: bool, reason: str) -> None:
         """The operator's own write in the spec."""

@@ -358,6 +358,26 @@ async def test_what_becomes_known_to_be_created_while_inputs_are_made_is_not_cre
     assert (bench.jobs(), len(bench.cluster.called("create Job"))) == ([], 0)
 
 
+@pytest.mark.parametrize("edit", [{"paused": True}, {"cancel": {"requestId": "1"}}], ids=["paused", "cancelled"])
+async def test_a_pause_while_recorded_launches_are_created_holds_for_those_that_are_not_yet(
+    make: Make, monkeypatch: pytest.MonkeyPatch, edit: Body
+) -> None:
+    bench = make(jobs=[{"id": name, "image": "x"} for name in "abcde"])
+    creating = bench.cluster.create
+
+    async def create(manifest: Body) -> Body:
+        if manifest["kind"] == "Job" and len(bench.jobs()) == 1:
+            bench.cluster.edit(bench.name, **edit)
+            bench.see()
+        return await creating(manifest)
+
+    monkeypatch.setattr(bench.cluster, "create", create)
+    assert await bench.look() == 0, "the next look settles the others"
+    assert [job["spec"]["suspend"] for job in bench.jobs()] == [False, False], "the one under way is too late"
+    await bench.settle()
+    assert [job["spec"]["suspend"] for job in bench.jobs()[2:]] == [True, True, True]
+
+
 # --- Stopping, holding, releasing ------------------------------------------------------------------------------------
 
 
