@@ -63,7 +63,31 @@ def begun(kube: Kube) -> bool:
     return len(kube.pods("x")) >= BEGUN
 
 
-def test_a_pause_when_20_of_200_have_begun_keeps_the_others_from_it(solo: Kube, start_operator: Start) -> None:
+def waking(kube: Kube) -> list[str]:
+    """The Kubernetes Jobs that were created to run."""
+    return sorted(job["metadata"]["name"] for job in kube.jobs("x") if not job["spec"].get("suspend"))
+
+
+def test_a_pause_when_20_of_200_have_begun_holds_what_has_no_kubernetes_job(solo: Kube, start_operator: Start) -> None:
+    start_operator(solo)
+    solo.run("x", *CROWD)
+    until(lambda: begun(solo), "it has begun")
+    solo.patch("dagx", "x", {"spec": {"paused": True}})
+    until(lambda: solo.get("dagx", "x")["status"].get("pause"), "the pause is seen")
+    run = waking(solo)
+    paused = solo.wait("x", "Paused")
+    assert waking(solo) == run, "what had no Kubernetes Job when the pause was seen does not run"
+    assert len(solo.pods("x")) == len(run)
+    held = [record for record in paused["status"]["jobs"] if record.get("reason") == "Held"]
+    assert len(held) == len(CROWD) - len(run) >= BEGUN, "and that are many"
+    solo.patch("dagx", "x", {"spec": {"paused": False}})
+    assert solo.wait("x", "Finished", timeout=120)["status"]["phase"] == "Succeeded"
+    assert_each_attempt_ran_once(solo, "x")
+
+
+def test_a_pause_when_20_of_200_have_begun_keeps_those_without_a_place_from_it(
+    solo: Kube, start_operator: Start
+) -> None:
     start_operator(solo)
     solo.run("x", *CROWD, parallelism=BEGUN)
     until(lambda: begun(solo), "it has begun")

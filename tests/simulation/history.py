@@ -6,6 +6,7 @@ from collections import Counter
 from dataclasses import dataclass, field, replace
 from random import Random
 
+from cairn.core.planner import LAUNCH_WINDOW
 from simulation.server import Body
 from simulation.specs import a_spec
 
@@ -59,6 +60,11 @@ class History:
     def resyncs(self) -> bool:
         """Whether everything is looked at now and then; if not, whatever waits has to be told that it may go on."""
         return self.seed % 4 == 0
+
+    @property
+    def window(self) -> int:
+        """How many Kubernetes Jobs may wait for their pod at once: in some so few that launches wait for each other."""
+        return 2 if self.seed % 3 == 0 else LAUNCH_WINDOW
 
     def without(self, *acts: Act) -> History:
         """The history in which these do not happen."""

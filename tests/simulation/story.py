@@ -12,6 +12,7 @@ from unittest import mock
 from cairn.adapters.memory import MemoryStore
 from cairn.app import leadership
 from cairn.config import from_environment
+from cairn.core import planner
 from cairn.core.naming import attempt_name
 from simulation import loop
 from simulation.end import check_end, is_over
@@ -37,7 +38,10 @@ def play(history: History, *, trace: bool = False) -> Outcome:
     global_random.seed(history.seed)
     story = Story(history, trace=trace)
     stuck = AssertionError("the work of a replica does not stop at the end of its term")
-    with mock.patch.object(leadership, "_abort", lambda: story.fail(stuck)):
+    with (
+        mock.patch.object(leadership, "_abort", lambda: story.fail(stuck)),
+        mock.patch.object(planner, "LAUNCH_WINDOW", history.window),
+    ):
         try:
             loop.run(story.play())
         except loop.Stuck as error:

@@ -98,6 +98,7 @@ class Reconciler:
             return None
         now = self._clock()
         plan = make_plan(view.execution, self._views.observe(key.uid, now), now=now, shape=view.shape)
+        self.pace.crowd(key.uid, crowded=plan.crowded)
         try:
             return await self._apply(view, plan)
         except (Conflict, Gone):

@@ -199,6 +199,7 @@ class Plan:
     after: tuple[Action, ...] = ()
     notes: tuple[Note, ...] = ()
     requeue_after: float | None = None  # seconds
+    crowded: bool = False  # launches are recorded that wait for pods of others: those are worth a look
     mended: Mapping[str, Any] | None = None  # what is stored in place of `status`, which cannot be written down
 
     @property

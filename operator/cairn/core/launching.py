@@ -169,7 +169,8 @@ def _start(draft: Draft, job: JobSpec) -> int:
         return 0
     assert launch is not None  # the inputs are at hand
     draft.put(replace(intended, stopping=None))
-    draft.after.append(replace(launch, due=measures.due(draft, job)))
+    if draft.takes_room():
+        draft.after.append(replace(launch, due=measures.due(draft, job)))
     return 1
 
 
