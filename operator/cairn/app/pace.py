@@ -15,7 +15,7 @@ WRITE_SOONEST = 0.2  # seconds
 WRITE_LATEST = 5.0
 _WAITS = 20  # times as long as the last write took
 _LOOKS = 4  # as many as there are in the time of a write
-CROWDED_LOOK = 0.1  # seconds: half the launch window is free at the earliest so soon
+CROWDED_LOOK = 0.25  # seconds: half the launch window is free so soon at the earliest
 
 
 class Pace:
