@@ -104,6 +104,7 @@ class Outbox:
         self._contents: OrderedDict[str, Stored] = OrderedDict()
         self._held = 0
         self._pinned: dict[str, bool] = {}  # as the row is believed to be
+        self.changed: Callable[[CheckpointObject], None] = lambda seen: None  # told of what was read anew
         self.gate = Gate()
         self.queue: WorkQueue[str] = WorkQueue("rows", self._carry, workers=4, about=self._about)
         self.farewells = Farewells(cluster, home, clock)
@@ -243,7 +244,8 @@ class Outbox:
             self._checkpoints.forget(seen.uid)
             self._drop(seen.uid)
             return None
-        self._checkpoints.see(body)
+        if (news := self._checkpoints.see(body)) is not None:
+            self.changed(news)  # its event will bring nothing new any more: that it is being deleted, say
         return 0.05
 
     # --- States too large for an object

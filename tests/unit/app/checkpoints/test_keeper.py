@@ -556,6 +556,20 @@ async def test_a_delete_buries_the_row_and_lets_the_object_go() -> None:
     assert bench.body("c")["metadata"]["finalizers"] == ["somebody/else"]
 
 
+async def test_a_delete_that_comes_while_its_row_is_told_of_is_news_though_it_was_read_and_not_heard() -> None:
+    bench = Bench()
+    bench.decide("c")
+    await bench.keeper.look(LANE)
+    [seen] = bench.views.checkpoints
+    await bench.cluster.delete_checkpoint("default", "c", seen.uid, seen.resource_version)
+    news: list[str] = []
+    bench.outbox.changed = lambda changed: news.append(changed.name)
+    await bench.carry()  # that it is stored is refused, so it is read again, and its event brings nothing new any more
+    assert (news, [c.deleting for c in bench.views.checkpoints]) == (["c"], [True])
+    await bench.look()
+    assert (bench.names(), len(bench.rows.buried)) == ([], 1)
+
+
 async def test_a_delete_with_the_database_away_is_remembered_and_carried_out() -> None:
     bench = Bench()
     await bench.taken("c")
