@@ -96,8 +96,6 @@ class Played:
             if isinstance(action, Launch):
                 self._launch(action.name, action.manifest["metadata"]["labels"][names.LABEL_JOB])
         self._now += timedelta(seconds=1)
-        if made.crowded:
-            self.step()
 
     def running(self) -> Sequence[str]:
         """The Kubernetes Jobs of what runs, in order."""

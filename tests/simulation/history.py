@@ -6,7 +6,7 @@ from collections import Counter
 from dataclasses import dataclass, field, replace
 from random import Random
 
-from cairn.core.planner import LAUNCH_WINDOW
+from cairn.app.launches import AHEAD
 from simulation.server import Body
 from simulation.specs import a_spec
 
@@ -62,9 +62,9 @@ class History:
         return self.seed % 4 == 0
 
     @property
-    def window(self) -> int:
+    def ahead(self) -> int:
         """How many Kubernetes Jobs may wait for their pod at once: in some so few that launches wait for each other."""
-        return 2 if self.seed % 3 == 0 else LAUNCH_WINDOW
+        return 2 if self.seed % 3 == 0 else AHEAD
 
     def without(self, *acts: Act) -> History:
         """The history in which these do not happen."""

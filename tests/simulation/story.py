@@ -10,9 +10,8 @@ from random import Random
 from unittest import mock
 
 from cairn.adapters.memory import MemoryStore
-from cairn.app import leadership
+from cairn.app import launches, leadership
 from cairn.config import from_environment
-from cairn.core import planner
 from cairn.core.naming import attempt_name
 from simulation import loop
 from simulation.end import check_end, is_over
@@ -40,7 +39,7 @@ def play(history: History, *, trace: bool = False) -> Outcome:
     stuck = AssertionError("the work of a replica does not stop at the end of its term")
     with (
         mock.patch.object(leadership, "_abort", lambda: story.fail(stuck)),
-        mock.patch.object(planner, "LAUNCH_WINDOW", history.window),
+        mock.patch.object(launches, "AHEAD", history.ahead),
     ):
         try:
             loop.run(story.play())

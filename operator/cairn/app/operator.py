@@ -75,6 +75,8 @@ class Operator:
         """Take in a pod that was created or has changed."""
         self._note_event("pods")
         if (pod := self._views.see_pod(body)) is not None:
+            if self._work is not None:
+                self._work.pod_seen(pod)
             at_once = pod.ended and self._views.leads_on(pod)
             (self._look_at if at_once else self._look_soon)(pod.execution_uid)
 

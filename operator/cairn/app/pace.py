@@ -15,7 +15,6 @@ WRITE_SOONEST = 0.2  # seconds
 WRITE_LATEST = 5.0
 _WAITS = 20  # times as long as the last write took
 _LOOKS = 4  # as many as there are in the time of a write
-CROWDED_LOOK = 0.25  # seconds: half the launch window is free so soon at the earliest
 
 
 class Pace:
@@ -23,20 +22,14 @@ class Pace:
 
     def __init__(self) -> None:
         self._took: dict[str, float] = {}
-        self._crowded: set[str] = set()
 
     def write(self, uid: str) -> float:
         """How long a write of the status may wait for more to write."""
         return min(max(self._took.get(uid, 0.0) * _WAITS, WRITE_SOONEST), WRITE_LATEST)
 
     def look(self, uid: str) -> float:
-        """How long a look at what is only to be told of may wait for more to look at: less where pods make room."""
-        delay = self.write(uid) / _LOOKS
-        return min(delay, CROWDED_LOOK) if uid in self._crowded else delay
-
-    def crowd(self, uid: str, *, crowded: bool) -> None:
-        """Launches wait for the pods of others, or do so no longer."""
-        (self._crowded.add if crowded else self._crowded.discard)(uid)
+        """How long a look at what is only to be told of may wait for more to look at."""
+        return self.write(uid) / _LOOKS
 
     @contextmanager
     def timed(self, uid: str) -> Iterator[None]:
@@ -49,4 +42,3 @@ class Pace:
     def forget(self, uid: str) -> None:
         """The execution is gone."""
         self._took.pop(uid, None)
-        self._crowded.discard(uid)

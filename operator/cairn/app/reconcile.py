@@ -11,20 +11,18 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Coroutine
-from datetime import timedelta
 from typing import Any, assert_never
 
 from cairn import names
-from cairn.app import metrics
 from cairn.app.checkpoints.archive import Archive
 from cairn.app.events import EventWriter
 from cairn.app.executions import ExecutionView, Key
 from cairn.app.finder import Finder
-from cairn.app.logfields import about
+from cairn.app.launches import Launches, Room, create_once
 from cairn.app.logs import keep_log_tail
 from cairn.app.pace import Pace
 from cairn.app.restores import Restores
-from cairn.app.telling import Telling, about_attempt
+from cairn.app.telling import Telling
 from cairn.app.views import Views
 from cairn.core.actions import (
     Action,
@@ -48,10 +46,9 @@ from cairn.core.actions import (
     TakeCheckpoint,
     Urgency,
 )
-from cairn.core.observed import PASSING_MOST, Refusal
 from cairn.core.planner import plan as make_plan
 from cairn.core.restore import packs
-from cairn.errors import AlreadyExists, ApiError, Conflict, Gone, NotLeading, Refused, Rejected
+from cairn.errors import ApiError, Conflict, Gone
 from cairn.ports import Clock, Cluster
 
 logger = logging.getLogger(__name__)
@@ -60,7 +57,6 @@ Search = Explain | ReadLog | FetchResult | FetchPacks | FetchJobs | FetchCheckpo
 
 CALLS_AT_ONCE = 32
 LOG_TAILS_AT_ONCE = 4
-REFUSED_AGAIN_FIRST = timedelta(seconds=1)
 AFTER_ERROR = 1.0  # seconds: what is still wanted is not tried again sooner
 
 
@@ -77,6 +73,7 @@ class Reconciler:
         self._events = events
         self._archive = archive
         self._telling = telling or Telling()
+        self._launches = Launches(cluster, views, clock, self._telling)
         self._finder = Finder(cluster, views, clock, restores)
         self._calls = asyncio.Semaphore(CALLS_AT_ONCE)
         self._tails = asyncio.Semaphore(LOG_TAILS_AT_ONCE)
@@ -86,6 +83,7 @@ class Reconciler:
         self._keeping: set[asyncio.Task[None]] = set()  # of these, what is done but once: log tails
         self._under_way: set[tuple[str, ...]] = set()
         self.enqueue: Callable[[Key], None] = lambda key: None  # set by whoever owns the queue
+        self.enqueue_after: Callable[[Key, float], None] = lambda key, seconds: None  # likewise
         self.look_at: Callable[[str], None] = lambda uid: None  # likewise
         self.take_checkpoint: Callable[[ExecutionView, TakeCheckpoint], None] = lambda view, action: None  # likewise
 
@@ -95,10 +93,10 @@ class Reconciler:
         if view is None:
             self._deferred.pop(key.uid, None)
             self.pace.forget(key.uid)
+            self._launches.forget(key.uid)
             return None
         now = self._clock()
         plan = make_plan(view.execution, self._views.observe(key.uid, now), now=now, shape=view.shape)
-        self.pace.crowd(key.uid, crowded=plan.crowded)
         try:
             return await self._apply(view, plan)
         except (Conflict, Gone):
@@ -191,7 +189,7 @@ class Reconciler:
                     await self._save_pack(action)
                 case KeepLogTail():
                     name = action.manifest["metadata"]["name"]
-                    self._start(view.key, action, name, self._keep_log_tail(action), look=False)
+                    self._start(view.key, action, name, self._keep_log_tail(action), look=False, keep=True)
                 case Explain() | ReadLog() | FetchResult() | FetchPacks() | FetchJobs() | FetchCheckpoint():
                     self._start(view.key, action, *self._search(view, action))
                 case _:
@@ -218,93 +216,33 @@ class Reconciler:
 
     # --- Launching and stopping
 
-    async def _launch(self, view: ExecutionView, action: Launch) -> float:
-        with about(about_attempt(action)):
-            outcome = await self._created(view, action)
-            if outcome is None:
-                return 0.0
-            metrics.LAUNCHES.labels(outcome).inc()
+    async def _launch(self, view: ExecutionView, action: Launch) -> float | None:
+        """Create a Kubernetes Job now if there is a place for it, else when its turn comes; a held one needs none."""
+        room = self._launches.room(view.key.uid)
+        if action.held:
+            return await self._launch_now(view, action)
+        if not room.is_full:
+            await room.take(action.name)
+            return await self._launch_now(view, action)
+        self._views.seen(view.key.uid).launching.add(action.name)
+        self._start(view.key, action, action.name, self._launch_in_turn(view, action, room), look=False)
+        return None
+
+    async def _launch_now(self, view: ExecutionView, action: Launch) -> float:
+        outcome = await self._launches.launch(view, action)
         return self.pace.look(view.key.uid) if outcome in ("created", "adopted") else 0.0
 
-    async def _created(self, view: ExecutionView, action: Launch) -> str | None:
-        """Create a Kubernetes Job; what has come of it, in a word for metrics. None: it is left to the next look."""
-        seen = self._views.seen(view.key.uid)
+    async def _launch_in_turn(self, view: ExecutionView, action: Launch, room: Room) -> None:
         try:
-            for manifest in action.inputs:
-                await self._create_once(manifest)
-            if not self._awaits_job(view.key.uid, action):
-                return "adopted"
-            if self._is_outdated(view):
-                return None
-            body = await self._cluster.create(action.manifest)
-        except AlreadyExists:
-            return await self._adopt(view, action)
-        except Rejected as error:
-            seen.refused[action.name] = Refusal(names.LAUNCH_REJECTED, error.message, self._clock(), final=True)
-            return "rejected"
-        except Refused as error:
-            seen.refused[action.name] = self._refusal(seen.refused.get(action.name), error)
-            return "refused"
-        except NotLeading:
-            raise  # nothing was tried
-        except ApiError:
-            metrics.LAUNCHES.labels("failed").inc()
+            await room.take(action.name)
+            async with self._calls:
+                wait = await self._launch_now(view, action)
+        except Exception:
+            self.enqueue_after(view.key, AFTER_ERROR)
             raise
-        logger.debug("Kubernetes Job %s is created", action.name)
-        self._views.see_job(body)
-        self._telling.created(action, self._clock())
-        return "created"
-
-    def _awaits_job(self, uid: str, action: Launch) -> bool:
-        """Whether the intent is still open, by what is known by now.
-
-        Else it is settled: its Job was created, and may even be gone with its attempt over, and its name free again.
-        """
-        job, attempt = about_attempt(action).values()
-        view = self._views.execution(uid)
-        record = view.execution.status.jobs.get(str(job)) if view else None
-        return record is not None and record.running and record.attempt == attempt and not record.uid
-
-    def _is_outdated(self, view: ExecutionView) -> bool:
-        """Whether the spec has changed since the look that decided.
-
-        Hundreds of launches are recorded at once, and to create all of them may take seconds. A pause or a cancel that
-        comes meanwhile holds for those that are not created yet: the next look settles each by what the spec says now.
-        """
-        known = self._views.execution(view.key.uid)
-        return known is None or known.execution.generation != view.execution.generation
-
-    def _refusal(self, before: Refusal | None, error: Refused) -> Refusal:
-        """The refusal with the next try later each time."""
-        now = self._clock()
-        waited = (before.retry_at - before.since) * 2 if before and before.since else REFUSED_AGAIN_FIRST
-        if error.retry_after is not None:
-            waited = max(waited, timedelta(seconds=error.retry_after))
-        return Refusal(names.LAUNCH_REFUSED, error.message, now + min(waited, PASSING_MOST), since=now)
-
-    async def _create_once(self, manifest: dict[str, Any]) -> bool:
-        """Create an object whose name says what is in it: if the name is taken, it is there already (False)."""
-        try:
-            await self._cluster.create(manifest)
-        except AlreadyExists:
-            logger.debug("%s %s is there already", manifest["kind"], manifest["metadata"]["name"])
-            return False
-        return True
-
-    async def _adopt(self, view: ExecutionView, action: Launch) -> str:
-        """The Job's name is taken: by this very attempt, or (a refusal for good) by somebody else."""
-        try:
-            body = await self._cluster.get_job(view.key.namespace, action.name)
-        except Gone:
-            return "failed"
-        owners = body["metadata"].get("ownerReferences") or []
-        if any(o.get("uid") == view.key.uid for o in owners):
-            self._views.see_job(body)
-            return "adopted"
-        message = f"a Kubernetes Job called {action.name} exists and is not of this execution"
-        seen = self._views.seen(view.key.uid)
-        seen.refused[action.name] = Refusal(names.NAME_TAKEN, message, self._clock(), final=True)
-        return "taken"
+        finally:
+            self._views.note_launched(view.key.uid, action.name)
+        self.enqueue_after(view.key, wait)
 
     async def _patch_job(self, view: ExecutionView, action: Release | Hold | StopJob) -> float | None:
         metadata: dict[str, Any] = {"uid": action.uid}
@@ -348,7 +286,7 @@ class Reconciler:
     # --- What is kept
 
     async def _save_pack(self, action: SavePack) -> None:
-        await self._create_once(action.manifest)
+        await create_once(self._cluster, action.manifest)
         for _, attempt in packs.read_results(action.manifest):
             if attempt.outputs is not None:
                 self._views.outputs.put(attempt.outputs)
@@ -356,7 +294,7 @@ class Reconciler:
     async def _save_result(self, action: SaveResult) -> None:
         if action.outputs is not None:
             self._views.outputs.put(action.outputs)
-        if await self._create_once(action.manifest):
+        if await create_once(self._cluster, action.manifest):
             self._archive.note(action.manifest, action.outputs)
 
     async def _keep_log_tail(self, action: KeepLogTail) -> None:
@@ -368,9 +306,13 @@ class Reconciler:
     # --- In the background
 
     def _start(
-        self, key: Key, action: Action, subject: str, work: Coroutine[Any, Any, None], *, look: bool = True
+        self, key: Key, action: Action, subject: str, work: Coroutine[Any, Any, None], *, look: bool = True,
+        keep: bool = False,
     ) -> None:
-        """Do a slow thing beside the loop, once at a time, and look at the execution again when it is done."""
+        """Do a slow thing beside the loop, once at a time, and look at the execution again when it is done.
+
+        `keep`: nobody does it anew, so the end of the process waits for it.
+        """
         mark = (key.uid, type(action).__name__, subject)
         if mark in self._under_way:
             work.close()
@@ -379,7 +321,7 @@ class Reconciler:
         task = asyncio.create_task(self._guarded(key, mark, work, look=look))
         self._background.add(task)
         task.add_done_callback(self._background.discard)
-        if not look:
+        if keep:
             self._keeping.add(task)
             task.add_done_callback(self._keeping.discard)
 
@@ -398,6 +340,10 @@ class Reconciler:
             self._under_way.discard(mark)
         if look:
             self.enqueue(key)
+
+    def pod_seen(self, uid: str, name: str) -> None:
+        """A Kubernetes Job has its pod."""
+        self._launches.pod_seen(uid, name)
 
     async def drain(self) -> None:
         """Wait for what is being kept; what is being looked up is found anew by whoever wants it."""

@@ -51,6 +51,7 @@ class _Seen:
     absent: dict[str, datetime] = field(default_factory=dict)
     absent_pods: dict[str, datetime] = field(default_factory=dict)
     refused: dict[str, Refusal] = field(default_factory=dict)
+    launching: set[str] = field(default_factory=set)
     explained: dict[str, Explanation] = field(default_factory=dict)
     logs: dict[str, LogRead] = field(default_factory=dict)
     lost: set[str] = field(default_factory=set)
@@ -291,6 +292,11 @@ class Views:
             if seen.jobs.pop(name, None) is not None:
                 seen.gone.add(name)
 
+    def note_launched(self, uid: str, name: str) -> None:
+        """It is no longer about to be created."""
+        if (seen := self._seen.get(uid)) is not None:
+            seen.launching.discard(name)
+
     def observe(self, uid: str, now: datetime) -> Observed:
         """What the planner may look at."""
         view, seen = self._executions[uid], self.seen(uid)
@@ -302,6 +308,7 @@ class Views:
             absent=_recent(seen.absent, now),
             absent_pods=_recent(seen.absent_pods, now),
             refused=seen.refused,
+            launching=seen.launching,
             explained=seen.explained,
             logs=seen.logs,
             outputs=self.outputs.pick(wanted),

@@ -29,6 +29,7 @@ from cairn.app.together import together
 from cairn.app.views import Views
 from cairn.config import Settings, home_of
 from cairn.core.checkpoint.objects import CheckpointObject
+from cairn.core.observed import KubePod
 from cairn.core.restoring import under_way
 from cairn.core.status import PausePhase
 from cairn.ports import Clock, Cluster, Rows
@@ -72,6 +73,7 @@ class Work:
         self._keeper.look_at = self.look_at
         self._keeper.taken = telling.taken
         self._reconciler.take_checkpoint = self._keeper.request
+        self._outbox.changed = self.consider
         self._outbox.gate.opened = self._database_is_back
         self._handover = Handover(cluster, views) if views.selection.partial else None
         if self._handover is not None:
@@ -83,6 +85,7 @@ class Work:
             "executions", self._look, workers=settings.workers, about=about_execution
         )  # fmt: skip
         self._reconciler.enqueue = self._queue.add
+        self._reconciler.enqueue_after = self._queue.add_after
         self._reconciler.look_at = self.look_at
         self._last_turn = 0.0
         self._draining = asyncio.Event()  # what begins things unasked has ended, or is about to
@@ -120,6 +123,10 @@ class Work:
         """Look at the execution with that UID within a moment, together with what comes until then."""
         if (view := self._views.execution_as_seen(uid)) is not None:
             self._queue.add_after(view.key, self._reconciler.pace.look(uid))
+
+    def pod_seen(self, pod: KubePod) -> None:
+        """A Kubernetes Job has its pod: another one may be created."""
+        self._reconciler.pod_seen(pod.execution_uid, pod.job_name)
 
     def add_everything(self) -> None:
         """Look at everything that is known."""

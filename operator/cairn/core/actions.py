@@ -47,6 +47,11 @@ class Launch:
     inputs: tuple[Manifest, ...] = ()
     due: datetime | None = None  # since when nothing but Cairn kept it from starting, where that is known
 
+    @property
+    def held(self) -> bool:
+        """Whether it gets no pod for now."""
+        return bool(self.manifest["spec"].get("suspend"))
+
 
 @dataclass(frozen=True, slots=True)
 class Release:
@@ -199,7 +204,6 @@ class Plan:
     after: tuple[Action, ...] = ()
     notes: tuple[Note, ...] = ()
     requeue_after: float | None = None  # seconds
-    crowded: bool = False  # launches are recorded that wait for pods of others: those are worth a look
     mended: Mapping[str, Any] | None = None  # what is stored in place of `status`, which cannot be written down
 
     @property

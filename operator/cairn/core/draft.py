@@ -51,14 +51,11 @@ class Draft:
     now: datetime
     status: Status
     records: dict[str, JobRecord]
-    room: int  # for so many more Kubernetes Jobs that wait for their pod
     before: list[Action] = field(default_factory=list)
     after: list[Action] = field(default_factory=list)
     wake: list[datetime] = field(default_factory=list)
     outputs: dict[str, Outputs] = field(default_factory=dict)  # by digest, of attempts that ended in this very plan
     unsettled: list[str] = field(default_factory=list)  # what keeps a pause from being complete
-    intents: list[JobRecord] = field(default_factory=list)  # recorded launches whose Kubernetes Job is not seen
-    crowded: bool = False  # there was none for a launch that is recorded
     critical: list[str] = field(default_factory=list)  # ready, but for a checkpoint that is to be taken first
     clean: bool = False  # no record is failed or skipped
     failing: bool = False  # `failurePolicy: Stop` lets nothing start but runOn Failure and Done
@@ -88,14 +85,6 @@ class Draft:
         """Decide what is recorded of a job."""
         self.records[record.id] = record
         self.clean = self.clean and not record.went_wrong
-
-    def takes_room(self) -> bool:
-        """Whether there is room for one more Kubernetes Job; then it is taken."""
-        if self.room <= 0:
-            self.crowded = True
-            return False
-        self.room -= 1
-        return True
 
     def awaits(self, moment: datetime, most: timedelta) -> bool:
         """Whether a moment is still to come; then there is another look at it.

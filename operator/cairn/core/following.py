@@ -40,7 +40,7 @@ from cairn.core.spec import JobSpec, PauseMode, RunOn
 from cairn.core.status import JobRecord, JobState, Stopping
 from cairn.core.templates import TemplateError
 
-_PROMPTLY = timedelta(seconds=3)  # so soon a Kubernetes Job has its pod, where nothing is amiss
+_EXPLAIN_AFTER = timedelta(seconds=3)
 _EXPLAIN_AGAIN = timedelta(seconds=20)
 
 
@@ -56,8 +56,6 @@ def follow(draft: Draft) -> None:
     """Decide about every running attempt."""
     for record in [r for r in draft.records.values() if r.running]:
         _follow_one(draft, _marked(draft, record))
-    for record in draft.intents:  # last: it is known by now how many Kubernetes Jobs wait for their pod
-        _settle_intent(draft, record, _job_of(draft, record), draft.name_of(record))
 
 
 def _job_of(draft: Draft, record: JobRecord) -> JobSpec:
@@ -84,7 +82,7 @@ def _follow_one(draft: Draft, record: JobRecord) -> None:
     needed = bool(draft.shape.dependents.get(record.id))
     match assess(record, name, draft.observed, handout=job.outputs, needed=needed):
         case Unlaunched():
-            draft.intents.append(record)
+            _settle_intent(draft, record, job, name)
         case Unconfirmed(pod):
             draft.after.append(LookUp(name, pods=pod))
             _wait(draft, record, names.WAITING, "looking for its Kubernetes Job")
@@ -127,9 +125,8 @@ def _settle_intent(draft: Draft, record: JobRecord, job: JobSpec, name: str) -> 
         _wait(draft, record, refusal.reason, refusal.message)
         return
     blocked = draft.spec.paused or record.stopping is not None or record.id in draft.spec.hold
-    reason, message = (refusal.reason, refusal.message) if refusal else (names.LAUNCHING, "")
-    if not blocked and not draft.takes_room():
-        _wait(draft, record, reason, message)
+    if name in draft.observed.launching and not blocked:
+        _wait(draft, record, names.LAUNCHING, "")
         return
     record = replace(record, definition=job.digest)  # of what is created now; a Job that exists already says its own
     try:
@@ -139,11 +136,15 @@ def _settle_intent(draft: Draft, record: JobRecord, job: JobSpec, name: str) -> 
         return
     if launch is not None:
         draft.after.append(launch)
+    reason, message = (refusal.reason, refusal.message) if refusal else (names.LAUNCHING, "")
     _wait(draft, record, reason, message)
 
 
 def _withdraw(draft: Draft, record: JobRecord, ended: JobRecord, name: str) -> None:
     """Give up an intent that is not created any more, once a live read has shown that it has not been."""
+    if name in draft.observed.launching:
+        _wait(draft, record, names.LAUNCHING, "")
+        return
     if name in draft.observed.absent:
         draft.put(ended)
         return
@@ -244,8 +245,6 @@ def _alive(draft: Draft, record: JobRecord, alive: Alive) -> None:
     if alive.intruder:
         record = record.as_stopping(Stopping.SECOND_POD)
     record = with_seen(record, alive.job, alive.pod)
-    if _is_about_to_start(draft, alive):
-        draft.room -= 1
     if record.stopping is not None and alive.job is not None and not alive.job.stopped:
         draft.after.append(StopJob(alive.job.name, alive.job.uid))
     reason, message = alive.reason, alive.message
@@ -256,21 +255,13 @@ def _alive(draft: Draft, record: JobRecord, alive: Alive) -> None:
     _wait(draft, record, reason, message)
 
 
-def _is_about_to_start(draft: Draft, alive: Alive) -> bool:
-    """Whether its pod may come any moment. One that a quota refuses, say, keeps nothing else from its turn."""
-    job = alive.job
-    if alive.pod is not None or job is None or job.suspended or job.created_at is None:
-        return False
-    return draft.awaits(job.created_at + _PROMPTLY, 2 * _PROMPTLY)
-
-
 def _explained(draft: Draft, record: JobRecord, alive: Alive) -> Explanation | None:
     """Why a Job has no pod, or a pod no container, for longer than usual, as the Events about it say."""
     subject = alive.pod or alive.job
     assert subject is not None  # something of it is seen, else it would not be alive
     since = subject.created_at or record.launched_at or draft.now
-    if draft.now < since + _PROMPTLY:
-        draft.wake.append(since + _PROMPTLY)
+    if draft.now < since + _EXPLAIN_AFTER:
+        draft.wake.append(since + _EXPLAIN_AFTER)
         return None
     known = draft.observed.explained.get(subject.uid)
     if known is None or draft.now >= known.at + _EXPLAIN_AGAIN:

@@ -169,8 +169,7 @@ def _start(draft: Draft, job: JobSpec) -> int:
         return 0
     assert launch is not None  # the inputs are at hand
     draft.put(replace(intended, stopping=None))
-    if draft.takes_room():
-        draft.after.append(replace(launch, due=measures.due(draft, job)))
+    draft.after.append(replace(launch, due=measures.due(draft, job)))
     return 1
 
 

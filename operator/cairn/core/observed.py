@@ -155,6 +155,7 @@ class Observed:
     absent: frozenset[str] = frozenset()  # Kubernetes Jobs that a live read, just now, did not find
     absent_pods: frozenset[str] = frozenset()  # Kubernetes Jobs without a pod, by a live list just now
     refused: Mapping[str, Refusal] = field(default_factory=dict)
+    launching: Set[str] = frozenset()  # Kubernetes Jobs that are being created, or will be when it is their turn
     explained: Mapping[str, Explanation] = field(default_factory=dict)  # by UID of the Job or pod
     logs: Mapping[str, LogRead] = field(default_factory=dict)
     outputs: Mapping[str, Outputs] = field(default_factory=dict)  # by digest

@@ -29,11 +29,6 @@ from cairn.core.status import Acknowledged, CancelState, JobRecord, JobState, Ph
 from cairn.core.status_wire import to_wire
 from cairn.core.times import later
 
-# So many Kubernetes Jobs of an execution may wait for their pod at once. What is recorded and not created can still be
-# held by a pause, and nobody's small execution waits in the Job controller's queue behind thousands of Jobs of another.
-# It is more than that controller has in hand, so that it never waits for Cairn.
-LAUNCH_WINDOW = 50
-
 # What changes nothing about what may happen next, and so may be stored a moment later, together with more.
 _DEFERRABLE_FIELDS = {"uid", "pod_uid", "definition", "started_at", "reason", "message"}
 
@@ -138,7 +133,7 @@ def _begin(execution: Execution, spec: ExecutionSpec, shape: Shape, observed: Ob
     )
     still = status.finished or status.started_at is None
     records = dict(status.jobs) if still else _aligned(status.jobs, spec, now)
-    return Draft(execution, spec, shape, observed, now, status, records, room=LAUNCH_WINDOW)
+    return Draft(execution, spec, shape, observed, now, status, records)
 
 
 def _aligned(recorded: Mapping[str, JobRecord], spec: ExecutionSpec, now: datetime) -> dict[str, JobRecord]:
@@ -302,7 +297,6 @@ def _finish_plan(status: Status, execution: Execution, draft: Draft | None = Non
         after=tuple(draft.after) if draft else (),
         notes=notes(execution.status, status) if urgency is not Urgency.NONE else (),
         requeue_after=max((wake - now).total_seconds(), 0.0) if wake else None,
-        crowded=draft is not None and draft.crowded,
     )
 
 

@@ -38,17 +38,6 @@ async def test_what_is_gone_is_forgotten(monkeypatch: pytest.MonkeyPatch) -> Non
     assert each.write("u") == pace.WRITE_SOONEST
 
 
-async def test_a_look_waits_less_where_pods_make_room_for_launches(monkeypatch: pytest.MonkeyPatch) -> None:
-    each = Pace()
-    each.crowd("u", crowded=True)
-    assert each.look("u") == pace.WRITE_SOONEST / 4, "it is not made to wait longer"
-    await took(each, "u", 1.0, monkeypatch)
-    assert (each.look("u"), each.write("u")) == (pace.CROWDED_LOOK, pace.WRITE_LATEST)
-    each.crowd("u", crowded=False)
-    each.crowd("other", crowded=True)
-    assert each.look("u") == pace.WRITE_LATEST / 4
-
-
 async def test_a_write_that_fails_says_nothing_about_the_next() -> None:
     each = Pace()
     with pytest.raises(ValueError), each.timed("u"):

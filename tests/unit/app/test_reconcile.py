@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from cairn import names
-from cairn.app import finder, logs, pace, reconcile
+from cairn.app import finder, launches, logs, pace, reconcile
 from cairn.app.checkpoints.archive import Archive
 from cairn.app.events import EventWriter
 from cairn.app.executions import Key
@@ -376,6 +376,131 @@ async def test_a_pause_while_recorded_launches_are_created_holds_for_those_that_
     assert [job["spec"]["suspend"] for job in bench.jobs()] == [False, False], "the one under way is too late"
     await bench.settle()
     assert [job["spec"]["suspend"] for job in bench.jobs()[2:]] == [True, True, True]
+
+
+CROWD = [f"j{number}" for number in range(2 * launches.AHEAD + 20)]
+
+
+def crowd(make: Make, **spec: Any) -> Bench:
+    """An execution whose jobs may all start at once."""
+    bench = make(jobs=[{"id": name, "image": "x"} for name in CROWD], **spec)
+    bench.reconciler.enqueue_after = lambda key, seconds: bench.looks.append(key)
+    return bench
+
+
+def created(bench: Bench) -> list[str]:
+    return [job["metadata"]["labels"][names.LABEL_JOB] for job in bench.jobs()]
+
+
+async def seen(bench: Bench, *pods: str) -> None:
+    """The pods of these jobs have appeared, and what follows from that has happened."""
+    for job in bench.jobs():
+        if job["metadata"]["labels"][names.LABEL_JOB] in pods:
+            bench.reconciler.pod_seen(bench.key.uid, job["metadata"]["name"])
+    for _ in range(20):
+        await asyncio.sleep(0)
+
+
+async def test_all_launches_are_recorded_at_once_and_created_a_few_dozen_ahead_of_their_pods(make: Make) -> None:
+    bench = crowd(make)
+    await bench.look()
+    assert {record["state"] for record in bench.status["jobs"]} == {"Running"}
+    assert created(bench) == CROWD[: launches.AHEAD]
+    await bench.settle()
+    assert len(created(bench)) == launches.AHEAD, "a look brings no more"
+
+    writes = bench.cluster.calls.count(("write_status", "sample"))
+    await seen(bench, *CROWD[:20])
+    assert created(bench) == CROWD[: launches.AHEAD + 20], "each pod makes room for one more, in order"
+    await seen(bench, *CROWD[:20])
+    assert len(created(bench)) == launches.AHEAD + 20, "and once"
+    assert bench.cluster.calls.count(("write_status", "sample")) == writes
+    assert bench.looks, "what was created is looked at"
+    await seen(bench, *CROWD[20:])
+    await seen(bench, *CROWD[20:])
+    assert created(bench) == CROWD
+    await bench.background()
+
+
+async def test_a_kubernetes_job_that_gets_no_pod_keeps_nothing_from_its_turn_for_long(
+    make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(launches, "NOT_COMING", 0.01)
+    bench = crowd(make)
+    await bench.look()
+    await asyncio.wait_for(bench.background(), 5)
+    assert created(bench) == CROWD
+
+
+@pytest.mark.parametrize("asked", [{"paused": True}, {"cancel": {"requestId": "1"}}], ids=["pause", "cancel"])
+async def test_what_is_recorded_and_not_created_is_held_by_a_pause_or_a_cancel_all_of_it(
+    make: Make, asked: Body
+) -> None:
+    bench = crowd(make)
+    await bench.look()
+    bench.cluster.edit(bench.name, **asked)
+    bench.see()
+    await bench.settle()
+    held = [job["metadata"]["labels"][names.LABEL_JOB] for job in bench.jobs()[launches.AHEAD :]]
+    assert sorted(held) == sorted(CROWD[launches.AHEAD :])
+    assert all(job["spec"]["suspend"] for job in bench.jobs()[launches.AHEAD :])
+    await seen(bench, *CROWD)
+    await bench.background()
+    assert len(bench.cluster.called("create Job")) == len(CROWD), "whose turn comes now finds that it is done"
+
+
+async def test_whose_turn_comes_after_an_edit_is_created_as_the_spec_says_by_then(make: Make) -> None:
+    bench = crowd(make)
+    await bench.look()
+    bench.cluster.edit(bench.name, jobs=[{"id": name, "image": "newer"} for name in CROWD])
+    bench.see()
+    while len(bench.jobs()) < len(CROWD):
+        await seen(bench, *CROWD)
+        await bench.look()
+    images = [job["spec"]["template"]["spec"]["containers"][0]["image"] for job in bench.jobs()]
+    assert images == ["x"] * launches.AHEAD + ["newer"] * (len(CROWD) - launches.AHEAD)
+    assert created(bench) == CROWD
+
+
+async def test_a_job_taken_out_before_its_turn_is_not_given_up_while_it_may_be_created(make: Make) -> None:
+    bench = crowd(make)
+    await bench.look()
+    bench.cluster.edit(bench.name, jobs=[{"id": name, "image": "x"} for name in CROWD[:-1]])
+    bench.see()
+    await bench.settle()
+    assert bench.record(CROWD[-1])["state"] == "Running"
+    while len(bench.jobs()) < len(CROWD) - 1:
+        await seen(bench, *CROWD)
+        await bench.look()
+    await bench.settle()
+    assert (bench.record(CROWD[-1])["reason"], created(bench)) == ("Removed", CROWD[:-1])
+
+
+async def test_whose_turn_ends_in_an_error_is_looked_at_again(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reconcile, "AFTER_ERROR", 0.0)
+    bench = crowd(make)
+    await bench.look()
+    await bench.look()
+    bench.looks.clear()
+    bench.cluster.fail("create Job", DOWN)
+    await seen(bench, CROWD[0])
+    failing, following = CROWD[launches.AHEAD : launches.AHEAD + 2]
+    assert created(bench) == [*CROWD[: launches.AHEAD], following], "its place was free for the next one"
+    assert bench.looks
+    await bench.look()
+    while len(bench.jobs()) < len(CROWD):
+        await seen(bench, *CROWD)
+    assert created(bench) == [*(name for name in CROWD if name != failing), failing]
+
+
+async def test_of_an_execution_that_is_gone_nothing_more_is_created(make: Make) -> None:
+    bench = crowd(make)
+    await bench.look()
+    bench.views.forget_execution(bench.key.uid)
+    await seen(bench, *CROWD)
+    assert await bench.look() is None
+    await bench.background()
+    assert len(bench.jobs()) == launches.AHEAD
 
 
 # --- Stopping, holding, releasing ------------------------------------------------------------------------------------

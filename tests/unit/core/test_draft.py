@@ -30,7 +30,6 @@ def test_a_draft_knows_what_it_decided_itself_and_what_was_at_hand() -> None:
         NOW,
         given.status,
         dict(given.status.jobs),
-        room=1,
     )
     draft.outputs[decided.digest] = decided
     assert [draft.find_outputs(o.digest) for o in (seen, decided, Outputs("3"))] == [seen, decided, None]
@@ -38,4 +37,3 @@ def test_a_draft_knows_what_it_decided_itself_and_what_was_at_hand() -> None:
     draft.put(ended("a"))
     assert draft.count_running() == 1
     assert draft.name_of(ended("a", attempt=3)) == name_of("a", 3)
-    assert [draft.takes_room(), draft.crowded, draft.takes_room(), draft.crowded] == [True, False, False, True]
