@@ -13,6 +13,7 @@ from cairn.app.checkpoints import lifetimes
 from cairn.app.checkpoints.keeper import Keeper
 from cairn.app.checkpoints.outbox import Outbox
 from cairn.app.executions import ExecutionView
+from cairn.app.launches import Launches
 from cairn.app.reconcile import Reconciler
 from cairn.app.views import Views
 from cairn.core import pausing
@@ -64,14 +65,14 @@ def _effect_before_intent() -> Patches:
 
 
 def _any_owner() -> Patches:
-    async def adopt(self: Reconciler, view: ExecutionView, action: Launch) -> str:
+    async def adopt(self: Launches, view: ExecutionView, action: Launch) -> str:
         body = await self._cluster.get_job(view.key.namespace, action.name)
         labels = {**body["metadata"]["labels"], **action.manifest["metadata"]["labels"]}
         owners = action.manifest["metadata"]["ownerReferences"]
         self._views.see_job(body | {"metadata": body["metadata"] | {"labels": labels, "ownerReferences": owners}})
         return "adopted"
 
-    return [_instead(Reconciler, "_adopt", adopt)]
+    return [_instead(Launches, "_adopt", adopt)]
 
 
 def _stopping_deletes() -> Patches:
