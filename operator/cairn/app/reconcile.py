@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Coroutine
-from typing import Any, assert_never
+from typing import Any, TypeVar, assert_never
 
 from cairn import names
 from cairn.app.checkpoints.archive import Archive
@@ -53,6 +53,7 @@ from cairn.ports import Clock, Cluster
 
 logger = logging.getLogger(__name__)
 
+T = TypeVar("T")
 Search = Explain | ReadLog | FetchResult | FetchPacks | FetchJobs | FetchCheckpoint  # done beside the loop
 
 CALLS_AT_ONCE = 32
@@ -189,7 +190,7 @@ class Reconciler:
                     await self._save_pack(action)
                 case KeepLogTail():
                     name = action.manifest["metadata"]["name"]
-                    self._start(view.key, action, name, self._keep_log_tail(action), look=False, keep=True)
+                    self._start(view.key, action, name, self._keep_log_tail(action), look=False)
                 case Explain() | ReadLog() | FetchResult() | FetchPacks() | FetchJobs() | FetchCheckpoint():
                     self._start(view.key, action, *self._search(view, action))
                 case _:
@@ -218,14 +219,14 @@ class Reconciler:
 
     async def _launch(self, view: ExecutionView, action: Launch) -> float | None:
         """Create a Kubernetes Job now if there is a place for it, else when its turn comes; a held one needs none."""
-        room = self._launches.room(view.key.uid)
         if action.held:
             return await self._launch_now(view, action)
+        room = self._launches.room(view.key.uid)
         if not room.is_full:
             await room.take(action.name)
             return await self._launch_now(view, action)
-        self._views.seen(view.key.uid).launching.add(action.name)
-        self._start(view.key, action, action.name, self._launch_in_turn(view, action, room), look=False)
+        self._views.seen(view.key.uid).launching.add(action.name)  # so that no look asks for it again
+        self._run(self._launch_in_turn(view, action, room))
         return None
 
     async def _launch_now(self, view: ExecutionView, action: Launch) -> float:
@@ -234,15 +235,15 @@ class Reconciler:
 
     async def _launch_in_turn(self, view: ExecutionView, action: Launch, room: Room) -> None:
         try:
-            await room.take(action.name)
-            async with self._calls:
-                wait = await self._launch_now(view, action)
-        except Exception:
-            self.enqueue_after(view.key, AFTER_ERROR)
-            raise
+            wait = await self._tried(view.key, self._take_turn(view, action, room))
         finally:
             self._views.note_launched(view.key.uid, action.name)
-        self.enqueue_after(view.key, wait)
+        self.enqueue_after(view.key, wait or 0.0)
+
+    async def _take_turn(self, view: ExecutionView, action: Launch, room: Room) -> float:
+        await room.take(action.name)
+        async with self._calls:
+            return await self._launch_now(view, action)
 
     async def _patch_job(self, view: ExecutionView, action: Release | Hold | StopJob) -> float | None:
         metadata: dict[str, Any] = {"uid": action.uid}
@@ -306,40 +307,45 @@ class Reconciler:
     # --- In the background
 
     def _start(
-        self, key: Key, action: Action, subject: str, work: Coroutine[Any, Any, None], *, look: bool = True,
-        keep: bool = False,
+        self, key: Key, action: Action, subject: str, work: Coroutine[Any, Any, None], *, look: bool = True
     ) -> None:
-        """Do a slow thing beside the loop, once at a time, and look at the execution again when it is done.
-
-        `keep`: nobody does it anew, so the end of the process waits for it.
-        """
+        """Do a slow thing beside the loop, once at a time, and look at the execution again when it is done."""
         mark = (key.uid, type(action).__name__, subject)
         if mark in self._under_way:
             work.close()
             return
         self._under_way.add(mark)
-        task = asyncio.create_task(self._guarded(key, mark, work, look=look))
-        self._background.add(task)
-        task.add_done_callback(self._background.discard)
-        if keep:
+        task = self._run(self._guarded(key, mark, work, look=look))
+        if not look:
             self._keeping.add(task)
             task.add_done_callback(self._keeping.discard)
+
+    def _run(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        task = asyncio.create_task(work)
+        self._background.add(task)
+        task.add_done_callback(self._background.discard)
+        return task
 
     async def _guarded(
         self, key: Key, mark: tuple[str, ...], work: Coroutine[Any, Any, None], *, look: bool
     ) -> None:
         try:
-            await work
-        except ApiError as error:
-            logger.info("%s: %s", key, error)
-            await asyncio.sleep(AFTER_ERROR)
-        except Exception:
-            logger.exception("%s: unexpected", key)
-            await asyncio.sleep(AFTER_ERROR)
+            await self._tried(key, work)
         finally:
             self._under_way.discard(mark)
         if look:
             self.enqueue(key)
+
+    async def _tried(self, key: Key, work: Coroutine[Any, Any, T]) -> T | None:
+        """What comes of it; None after an error, which is logged and not tried again at once."""
+        try:
+            return await work
+        except ApiError as error:
+            logger.info("%s: %s", key, error)
+        except Exception:
+            logger.exception("%s: unexpected", key)
+        await asyncio.sleep(AFTER_ERROR)
+        return None
 
     def pod_seen(self, uid: str, name: str) -> None:
         """A Kubernetes Job has its pod."""

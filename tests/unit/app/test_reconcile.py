@@ -401,7 +401,7 @@ async def seen(bench: Bench, *pods: str) -> None:
         await asyncio.sleep(0)
 
 
-async def test_all_launches_are_recorded_at_once_and_created_a_few_dozen_ahead_of_their_pods(make: Make) -> None:
+async def test_all_launches_are_recorded_at_once_and_created_so_far_ahead_of_their_pods(make: Make) -> None:
     bench = crowd(make)
     await bench.look()
     assert {record["state"] for record in bench.status["jobs"]} == {"Running"}
@@ -491,6 +491,24 @@ async def test_whose_turn_ends_in_an_error_is_looked_at_again(make: Make, monkey
     while len(bench.jobs()) < len(CROWD):
         await seen(bench, *CROWD)
     assert created(bench) == [*(name for name in CROWD if name != failing), failing]
+
+
+async def test_a_look_right_after_such_an_error_loses_no_launch(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reconcile, "AFTER_ERROR", 0.05)
+    bench = crowd(make)
+    await bench.look()
+    await bench.look()
+    bench.cluster.fail("create Job", DOWN)
+    await seen(bench, CROWD[0])
+    await bench.look()
+    async with asyncio.timeout(5):
+        while len(bench.jobs()) < len(CROWD):
+            await seen(bench, *CROWD)
+            await asyncio.sleep(0.01)
+            while bench.looks:
+                bench.looks.clear()
+                await bench.look()
+    assert sorted(created(bench)) == sorted(CROWD)
 
 
 async def test_of_an_execution_that_is_gone_nothing_more_is_created(make: Make) -> None:

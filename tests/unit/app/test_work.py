@@ -92,7 +92,7 @@ class Term:
         reconciler = self.work._reconciler
         action = KeepLogTail(RESULT, POD)
         assert self.key is not None
-        reconciler._start(self.key, action, "r", reconciler._keep_log_tail(action), look=False, keep=True)
+        reconciler._start(self.key, action, "r", reconciler._keep_log_tail(action), look=False)
         [task] = reconciler._background
         return task
 
