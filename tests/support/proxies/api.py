@@ -5,18 +5,21 @@ Towards the operator it speaks plain HTTP on 127.0.0.1; towards the API server i
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import json
 import logging
 import ssl
 import tempfile
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import aiohttp
 import yaml
+from aiohttp import ClientResponse as Response
 from aiohttp import web
 
 from support.proxies.points import Call
@@ -92,8 +95,31 @@ class Upstream:
             both.flush()
             context.load_cert_chain(both.name)
 
+    @asynccontextmanager
+    async def asked(self, method: str, path: str, headers: dict[str, str], body: bytes) -> AsyncIterator[Response]:
+        """The answer to a request; where it is not read to its end, its connection is cut.
+
+        To close one instead waits for what the API server says to that, which can come after the loop has ended.
+        """
+        url = self.server + path
+        asking = asyncio.ensure_future(self.session.request(method, url, headers=headers, data=body or None))
+        try:
+            yield await asyncio.shield(asking)
+        finally:
+            asking.add_done_callback(_cut)
+
     async def close(self) -> None:
         await self.session.close()
+
+
+def _cut(asked: asyncio.Future[Response]) -> None:
+    """What was read to its end has given its connection back, and that stays."""
+    if asked.cancelled() or asked.exception() is not None:
+        return
+    found = asked.result()
+    if (connection := found.connection) is not None and connection.transport is not None:
+        connection.transport.abort()
+    found.close()
 
 
 class ApiProxy:
@@ -132,7 +158,8 @@ class ApiProxy:
         try:
             answer = await self.meddler.asked(call)
             if answer is None:
-                async with self._passed_on(call, request) as found:
+                headers |= {"Accept-Encoding": "identity"}
+                async with self._upstream.asked(call.method, request.raw_path, headers, call.body) as found:
                     if call.watch and found.status == 200:
                         return await self._stream(request, call, found)
                     passed = {k: v for k, v in found.headers.items() if k.lower() in _PASSED_ON}
@@ -143,12 +170,7 @@ class ApiProxy:
                 request.transport.abort()
             return web.Response(status=502)  # which nobody gets
 
-    def _passed_on(self, call: Call, request: web.BaseRequest) -> Any:
-        url = self._upstream.server + request.raw_path
-        headers = {**call.headers, "Accept-Encoding": "identity"}
-        return self._upstream.session.request(call.method, url, headers=headers, data=call.body or None)
-
-    async def _stream(self, request: web.BaseRequest, call: Call, found: Any) -> web.StreamResponse:
+    async def _stream(self, request: web.BaseRequest, call: Call, found: Response) -> web.StreamResponse:
         response = web.StreamResponse(headers={"Content-Type": "application/json"})
         await response.prepare(request)
         async for line in self.meddler.events(call, _lines(found.content)):
