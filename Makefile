@@ -37,11 +37,12 @@ test-fast: setup  ## The tests that need no cluster
 	$(PY) -m pytest tests/unit
 
 .PHONY: test
-test: lint  ## Build, start and test everything
+test: lint  ## Build, start and test everything, with a cluster for each of WORKERS=2
 	$(PY) -m cluster build --nodes all
 	$(PY) -m cluster image cairn --only-build
 	$(PY) -m cluster image cairn-postgres --only-build
-	$(PY) -m pytest tests/unit tests/fuzz tests/conformance tests/integration tests/e2e --cov --cov-report=term-missing:skip-covered
+	$(PY) -m pytest -n $(or $(WORKERS),2) --no-loadscope-reorder tests/e2e tests/unit tests/fuzz tests/conformance \
+	  tests/integration --cov --cov-report=term-missing:skip-covered
 
 .PHONY: demo
 demo: setup  ## See a pipeline run, pause and resume on a real cluster

@@ -1,7 +1,11 @@
-"""Clusters and operators for the tests that need them: started on first use, once a run, and always removed."""
+"""Clusters and operators for the tests that need them: started on first use, once a run, and always removed.
+
+With several workers (`-n 2`) each has its own; the tests on a real node, of which there is one, all go to the same.
+"""
 
 from __future__ import annotations
 
+import gc
 import itertools
 import os
 from collections.abc import Callable, Iterator
@@ -10,6 +14,7 @@ from pathlib import Path
 
 import hypothesis
 import pytest
+from xdist.scheduler.loadscope import LoadScopeScheduling
 
 from cluster import Cluster, start, stop
 from cluster.state import Nodes
@@ -22,6 +27,8 @@ from support.postgres import Databases, PostgresServer
 from support.service import Service, deployed
 
 ROOT = Path(__file__).resolve().parents[1]
+REAL_NODE = "tests/e2e/"
+WORKER = os.environ.get("PYTEST_XDIST_WORKER", "")
 _serial = itertools.count()
 
 # The same examples each time, however slow the machine: no test may depend on luck. `explore` looks further.
@@ -34,7 +41,7 @@ _shown: list[Path] = []  # logs whose ends a failing test shows
 def _cluster(nodes: Nodes) -> Iterator[Cluster]:
     """A cluster for this run; CAIRN_TEST_FAKE or CAIRN_TEST_REAL names one that stays, to save a developer's time."""
     kept = os.environ.get(f"CAIRN_TEST_{nodes.upper()}")
-    there = start(nodes, kept or f"test-{nodes}")
+    there = start(nodes, kept or "-".join(filter(None, ("test", nodes, WORKER))))
     try:
         yield with_kinds(there)
     finally:
@@ -75,7 +82,8 @@ def deserted(namespace: Iterator[Kube]) -> Iterator[Kube]:
 
 @pytest.fixture(scope="session")
 def _shared_operator(fake_cluster: Cluster) -> Iterator[OperatorProcess]:
-    operator = OperatorProcess(fake_cluster.kubeconfig, ROOT / "build/logs/test-operator.log", f"test-{os.getpid()}-*")
+    log = ROOT / f"build/logs/test-operator{WORKER}.log"
+    operator = OperatorProcess(fake_cluster.kubeconfig, log, f"test-{os.getpid()}-*")
     _shown.append(operator.log)
     yield operator.start()
     operator.stop()
@@ -194,6 +202,25 @@ def shared_tenant(fake_cluster: Cluster, service: Service, tenants: ExitStack) -
 def other_tenant(fake_cluster: Cluster, service: Service, tenants: ExitStack) -> Kube:
     """Another one."""
     return tenants.enter_context(contextmanager(namespace_in)(fake_cluster, "api"))
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _left_open() -> Iterator[None]:
+    """What a module has left open is told while its last test ends, and not, by chance, during a later one."""
+    yield
+    gc.collect()
+
+
+class _ByFile(LoadScopeScheduling):
+    """A file goes to one worker, as what its tests share does; all files on the real node go to the same one."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return REAL_NODE if nodeid.startswith(REAL_NODE) else nodeid.partition("::")[0]
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> LoadScopeScheduling:
+    """How tests are given to workers."""
+    return _ByFile(config, log)  # type: ignore[arg-type]
 
 
 @pytest.hookimpl(wrapper=True)

@@ -19,7 +19,7 @@ def _operations() -> list[Any]:
     return [
         pytest.param(item[method], id=f"{method} {path}")
         for path, item in DOCUMENT["paths"].items()
-        for method in METHODS & item.keys()
+        for method in sorted(METHODS & item.keys())
     ]
 
 
