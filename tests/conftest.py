@@ -8,6 +8,7 @@ from __future__ import annotations
 import gc
 import itertools
 import os
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -38,7 +39,7 @@ hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "same"))
 _shown: list[Path] = []  # logs whose ends a failing test shows
 
 
-def _cluster(nodes: Nodes) -> Iterator[Cluster]:
+def cluster_of_run(nodes: Nodes) -> Iterator[Cluster]:
     """A cluster for this run; CAIRN_TEST_FAKE or CAIRN_TEST_REAL names one that stays, to save a developer's time."""
     kept = os.environ.get(f"CAIRN_TEST_{nodes.upper()}")
     there = start(nodes, kept or "-".join(filter(None, ("test", nodes, WORKER))))
@@ -52,13 +53,7 @@ def _cluster(nodes: Nodes) -> Iterator[Cluster]:
 @pytest.fixture(scope="session")
 def fake_cluster() -> Iterator[Cluster]:
     """A control plane with fake nodes."""
-    yield from _cluster("fake")
-
-
-@pytest.fixture(scope="session")
-def real_cluster() -> Iterator[Cluster]:
-    """A control plane with one real node."""
-    yield from _cluster("real")
+    yield from cluster_of_run("fake")
 
 
 def namespace_in(there: Cluster, prefix: str) -> Iterator[Kube]:
@@ -216,6 +211,13 @@ class _ByFile(LoadScopeScheduling):
 
     def _split_scope(self, nodeid: str) -> str:
         return REAL_NODE if nodeid.startswith(REAL_NODE) else nodeid.partition("::")[0]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Of tests with the same id a worker would run one only, and nobody would be told of the others."""
+    found = Counter(item.nodeid for item in items)
+    if twice := sorted(id for id, times in found.items() if times > 1):
+        raise pytest.UsageError(f"tests with the same id: {', '.join(twice)}")
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> LoadScopeScheduling:

@@ -9,14 +9,20 @@ from pathlib import Path
 import pytest
 
 from cluster import Cluster
-from conftest import namespace_in
+from conftest import cluster_of_run, namespace_in
 from support.kube import Kube
 from support.operator_process import OperatorProcess
 
 LOGS = Path(__file__).resolve().parents[2] / "build" / "logs"
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
+def real_cluster() -> Iterator[Cluster]:
+    """A control plane with one real node, gone before other tests need the processor."""
+    yield from cluster_of_run("real")
+
+
+@pytest.fixture(scope="package")
 def _real_operator(real_cluster: Cluster) -> Iterator[OperatorProcess]:
     operator = OperatorProcess(real_cluster.kubeconfig, LOGS / "e2e-operator.log", f"test-{os.getpid()}-*")
     yield operator.start()

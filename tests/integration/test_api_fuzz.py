@@ -70,10 +70,13 @@ def target(service: Service, shared_tenant: Kube) -> Iterator[Target]:
     there.http.close()
 
 
+@pytest.mark.parametrize("role", ["editor"])  # without any parameter all operations have the same test id
 @SCHEMA.parametrize()
 @settings(max_examples=EXAMPLES, deadline=None, derandomize="CAIRN_FUZZ_EXAMPLES" not in os.environ, database=None,
           suppress_health_check=list(HealthCheck))  # fmt: skip
-def test_what_is_generated_from_the_document_has_declared_answers(case: schemathesis.Case, target: Target) -> None:
+def test_what_is_generated_from_the_document_has_declared_answers(
+    case: schemathesis.Case, target: Target, role: str
+) -> None:
     target.aim(case)
     case.call_and_validate(
         base_url=target.service.api.url, headers=target.headers, checks=list(CHECKS.get_by_names(list(LOOKED_AT)))

@@ -27,6 +27,7 @@ pytestmark = [pytest.mark.cluster, pytest.mark.postgres]
 
 AWAY = 10.0  # seconds without an API server
 HOUR = 3600
+BY_KUBERNETES = {"SecondPod"}  # its Job controller creates a pod again where the answer to the first create is lost
 EACH = {"triggers": ["job-completed"], "retentionCount": 100}
 
 
@@ -62,6 +63,15 @@ def attempts(rig: Rig, name: str) -> set[int]:
     return {record["attempt"] for record in rig.kube.get("dagx", name)["status"]["jobs"]}
 
 
+def repeated(rig: Rig, name: str) -> set[str]:
+    """Why attempts had another one after them."""
+    last = {record["id"]: record["attempt"] for record in rig.kube.get("dagx", name)["status"]["jobs"]}
+    ended = [found["spec"] for found in rig.kube.list("jobresults.cairn.dev", "-l", f"cairn.dev/execution={name}")]
+    before = [each for each in ended if int(each["attempt"]) < last[each["job"]]]
+    assert len(before) == sum(last.values()) - len(last), "each has told how it has ended"
+    return {str(each.get("reason")) for each in before}
+
+
 @pytest.mark.parametrize(("fault", "seconds"), [("API server away", AWAY), ("etcd away", 0.0)])
 def test_in_the_middle_of_a_run(rig: Rig, fault: str, seconds: float) -> None:
     name = fault.lower().replace(" ", "-")
@@ -71,7 +81,7 @@ def test_in_the_middle_of_a_run(rig: Rig, fault: str, seconds: float) -> None:
         time.sleep(seconds)  # this long it is away: nothing is waited for
     rig.restart_controllers()
     assert_done(rig, name)
-    assert attempts(rig, name) == {1}
+    assert repeated(rig, name) <= BY_KUBERNETES
 
 
 def test_operators_that_start_before_the_api_server_does_serve_what_it_serves(rig: Rig) -> None:
@@ -80,7 +90,7 @@ def test_operators_that_start_before_the_api_server_does_serve_what_it_serves(ri
         pass
     rig.restart_controllers()
     assert_done(rig, "young")
-    assert attempts(rig, "young") == {1}
+    assert repeated(rig, "young") <= BY_KUBERNETES
 
 
 def test_postgres_away_for_the_length_of_a_run(rig: Rig) -> None:

@@ -1,6 +1,6 @@
 """The share of the simulation that every run of the tests plays: the same histories each time.
 
-It needs no cluster, and stands here because it takes about as long as tests that do. `make simulate` plays more.
+It needs no cluster, but minutes. `make simulate` plays more.
 """
 
 from __future__ import annotations

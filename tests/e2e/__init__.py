@@ -1,0 +1,1 @@
+"""Real containers on a real node; a package, so that what its tests share ends with them."""
