@@ -303,6 +303,30 @@ def _variable(pod: Object, name: str) -> str:
     return next(str(each["value"]) for each in container["env"] if each["name"] == name)
 
 
+def test_shards_come_and_go_with_upgrades(release: Release, team: Kube) -> None:
+    team.run("elder", *chain(8, 2))
+    team.wait_job("elder", "j0", state="Running")
+    release.upgrade(4, CHART, "operator.shards={a,b}")
+    assert [len(release.pods(each)) for each in ("operator", "operator-a", "operator-b")] == [2, 2, 2]
+    begun: dict[str, str] = {}
+    while set(begun.values()) != {"a", "b"}:
+        assert len(begun) < 20, f"all of them are with one: {begun}"
+        name = f"spread-{len(begun)}"
+        team.run(name, *chain(2, 0.1), checkpoint={"triggers": ["level-completed"]})
+        done = team.wait(name, "Finished")
+        assert done["status"]["phase"] == "Succeeded" and attempts(done) == {1}
+        begun[name] = done["metadata"]["labels"]["cairn.dev/shard"]
+    elder = team.wait("elder", "Finished")
+    assert elder["status"]["phase"] == "Succeeded" and attempts(elder) == {1}
+    assert "cairn.dev/shard" not in elder["metadata"].get("labels", {}), "it stayed with the default operator"
+    for name in begun:
+        team.saved(name)
+    stored(team, len(ready(team)))
+    release.helm(4, "rollback", "cairn", "--wait", "--timeout=3m")
+    assert not release.pods("operator-a") + release.pods("operator-b")
+    team.kubectl("delete", "dagx", *begun, "--timeout=60s")  # the one operator works on them, labels or not
+
+
 # --- Uninstall
 
 LEFT = {"customresourcedefinitions.apiextensions.k8s.io", "persistentvolumeclaims", "secrets"}
