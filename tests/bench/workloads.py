@@ -60,12 +60,12 @@ WARMUP = Workload("warm-up", "what is run before anything counts", 2, 2, 5)
 
 
 def smaller(workload: Workload) -> Workload:
-    """Half of it, a quarter of many: for a quick look, at ratios rather than seconds."""
+    """A third of its levels or half of its width, a quarter of many: for a quick look, at ratios rather than seconds."""
     executions, levels = workload.executions, workload.levels
     if executions > 1:
         executions //= 4
     elif levels > 1:
-        levels //= 2
+        levels //= 3
     width = workload.width if workload.levels > 1 else workload.width // 2
     title = f"{executions} x {levels} levels of {width}, a smaller {workload.name}"
     return replace(workload, title=title, executions=executions, levels=levels, width=width)
