@@ -60,7 +60,7 @@ WARMUP = Workload("warm-up", "what is run before anything counts", 2, 2, 5)
 
 
 def smaller(workload: Workload) -> Workload:
-    """A third of its levels or half of its width, a quarter of many: for a quick look, at ratios rather than seconds."""
+    """A third of its levels or half its width, a quarter of many: for a quick look, at ratios rather than seconds."""
     executions, levels = workload.executions, workload.levels
     if executions > 1:
         executions //= 4
