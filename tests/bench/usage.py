@@ -91,6 +91,7 @@ async def measured(parts: Mapping[str, int]) -> AsyncIterator[Usage]:
     several = {name: pid for name, pid in parts.items() if len(list(tree(pid, pids))) > 1}
     for pid in parts.values():
         reset_peak(pid)
+    usage.peak_megabytes.update({name: share(pid, pids) for name, pid in several.items()})
     sampling = asyncio.create_task(_sample(several, pids, usage.peak_megabytes))
     try:
         yield usage
@@ -102,7 +103,6 @@ async def measured(parts: Mapping[str, int]) -> AsyncIterator[Usage]:
 
 
 async def _sample(parts: Mapping[str, int], others: Collection[int], highest: dict[str, float]) -> None:
-    highest |= {name: share(pid, others) for name, pid in parts.items()}
     while True:
         await asyncio.sleep(SAMPLE_SECONDS)
         for name, pid in parts.items():

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import signal
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -45,8 +47,16 @@ def test_a_process_that_is_gone_has_used_nothing(proc: Path) -> None:
     assert usage.cpu(5, proc=proc) == 0
 
 
-async def test_of_a_process_that_runs_both_are_known() -> None:
-    async with usage.measured({"this": os.getpid()}) as used:
-        pass
-    assert used.cpu_seconds["this"] >= 0
-    assert used.peak_megabytes["this"] > 1
+@pytest.mark.parametrize("children", [0, 1])
+async def test_of_a_process_that_runs_both_are_known(children: int) -> None:
+    command = ["bash", "-c", "sleep 60 & " * children + "echo; wait; read"]
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True
+    ) as running:  # fmt: skip
+        assert running.stdout is not None and running.stdout.readline()
+        assert len(list(usage.tree(running.pid))) == children + 1
+        async with usage.measured({"it": running.pid}) as used:
+            pass
+        os.killpg(running.pid, signal.SIGKILL)
+    assert used.cpu_seconds["it"] >= 0
+    assert used.peak_megabytes["it"] > 1
