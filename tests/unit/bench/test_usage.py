@@ -59,4 +59,4 @@ async def test_of_a_process_that_runs_both_are_known(children: int) -> None:
             pass
         os.killpg(running.pid, signal.SIGKILL)
     assert used.cpu_seconds["it"] >= 0
-    assert used.peak_megabytes["it"] > 1
+    assert used.peak_megabytes["it"] > 0  # how much of what it shares is its own depends on who else has it
