@@ -41,8 +41,7 @@ test: lint  ## Build, start and test everything, with a cluster for each of WORK
 	$(PY) -m cluster build --nodes all
 	$(PY) -m cluster image cairn --only-build
 	$(PY) -m cluster image cairn-postgres --only-build
-	$(PY) -m pytest -n $(or $(WORKERS),2) --no-loadscope-reorder tests/e2e tests/unit tests/fuzz tests/simulation \
-	  tests/conformance tests/integration --cov --cov-report=term-missing:skip-covered
+	$(PY) -m pytest -n $(or $(WORKERS),2) --no-loadscope-reorder --cov --cov-report=term-missing:skip-covered
 
 .PHONY: demo
 demo: setup  ## See a pipeline run, pause and resume on a real cluster

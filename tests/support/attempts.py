@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Collection
 
 from support.jobs import lasting
 from support.kube import Kube, Object
@@ -22,16 +23,21 @@ def attempts(body: Object) -> dict[str, int]:
     return {r["id"]: r["attempt"] for r in body["status"]["jobs"] if r.get("attempt")}
 
 
-def assert_each_attempt_ran_once(kube: Kube, name: str) -> None:
-    """One Kubernetes Job per recorded attempt and none besides, one pod per Kubernetes Job that was not stopped."""
+def assert_each_attempt_ran_once(kube: Kube, name: str, *, stopped: Collection[tuple[str, str]] = ()) -> None:
+    """One Kubernetes Job per recorded attempt and none besides, one pod per Kubernetes Job.
+
+    `stopped`: attempts (job, number) that were stopped for good, and whose pods went with that.
+    """
     records = kube.get("dagx", name)["status"]["jobs"]
-    jobs = kube.jobs(name)
-    labels = [j["metadata"]["labels"] for j in jobs]
-    attempts = Counter((found["cairn.dev/job"], found["cairn.dev/attempt"]) for found in labels)
-    expected = {(r["id"], str(n)) for r in records for n in range(1, r.get("attempt", 0) + 1)}
-    assert set(attempts) == expected
-    assert set(attempts.values()) == {1}
-    pods = Counter(p["metadata"]["labels"]["batch.kubernetes.io/job-name"] for p in kube.pods(name))
-    stopped = {j["metadata"]["name"] for j in jobs if j["spec"].get("suspend") and not j["spec"]["parallelism"]}
-    ran = {j["metadata"]["name"] for j in jobs} - stopped
-    assert {each: pods[each] for each in pods.keys() - stopped} == dict.fromkeys(ran, 1)
+    listed = kube.jobs(name)
+    jobs = {_attempt(found): found for found in listed}
+    assert len(jobs) == len(listed)
+    assert set(jobs) == {(r["id"], str(n)) for r in records for n in range(1, r.get("attempt", 0) + 1)}
+    assert [jobs[each]["spec"]["suspend"] for each in stopped] == [True] * len(stopped)
+    pods = Counter(_attempt(found) for found in kube.pods(name))
+    assert {each: pods[each] for each in pods.keys() - set(stopped)} == dict.fromkeys(jobs.keys() - set(stopped), 1)
+
+
+def _attempt(found: Object) -> tuple[str, str]:
+    labels = found["metadata"]["labels"]
+    return labels["cairn.dev/job"], labels["cairn.dev/attempt"]
