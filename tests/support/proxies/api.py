@@ -22,6 +22,7 @@ import yaml
 from aiohttp import ClientResponse as Response
 from aiohttp import web
 
+from support.proxies.listening import accept_no_more, listening
 from support.proxies.points import Call
 
 _SILENT = logging.getLogger("proxy")  # connections that are cut are what it is there for
@@ -128,6 +129,7 @@ class ApiProxy:
     def __init__(self, upstream: Upstream, folder: Path) -> None:
         self._upstream = upstream
         self._folder = folder
+        self._socket = listening()
         self._runner = web.ServerRunner(web.Server(self._serve, logger=_SILENT), shutdown_timeout=0.1)
         self.meddler = Meddler()
         self.kubeconfig = folder / "kubeconfig"
@@ -135,9 +137,8 @@ class ApiProxy:
     async def start(self) -> ApiProxy:
         """Listen, and write the kubeconfig that leads here."""
         await self._runner.setup()
-        site = web.TCPSite(self._runner, "127.0.0.1", 0)
-        await site.start()
-        port = self._runner.addresses[0][1]
+        await web.SockSite(self._runner, self._socket).start()
+        port = self._socket.getsockname()[1]
         self._folder.mkdir(parents=True, exist_ok=True)
         config = {
             "apiVersion": "v1", "kind": "Config", "current-context": "proxy",
@@ -150,6 +151,7 @@ class ApiProxy:
 
     async def stop(self) -> None:
         """Listen no more, and cut what is open."""
+        await accept_no_more(self._socket)
         await self._runner.cleanup()
 
     async def _serve(self, request: web.BaseRequest) -> web.StreamResponse:

@@ -14,6 +14,7 @@ from contextlib import suppress
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from support.proxies import points
+from support.proxies.listening import accept_no_more, listening
 
 _NO_ENCRYPTION = (80877103, 80877104)  # what asks for TLS or GSS before it begins
 _LOST = (ConnectionError, asyncio.IncompleteReadError)
@@ -32,6 +33,7 @@ class PostgresProxy:
         found = conninfo_to_dict(url)
         self._behind = (str(found["host"]), int(found["port"] or 5432))
         self._url = url
+        self._socket = listening()
         self._server: asyncio.Server | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self.before: Hook = _nothing
@@ -40,13 +42,14 @@ class PostgresProxy:
 
     async def start(self) -> PostgresProxy:
         """Listen; `url` leads here."""
-        self._server = await asyncio.start_server(self._accept, "127.0.0.1", 0)
-        self.url = make_conninfo(self._url, host="127.0.0.1", port=self._server.sockets[0].getsockname()[1])
+        self._server = await asyncio.start_server(self._accept, sock=self._socket)
+        self.url = make_conninfo(self._url, host="127.0.0.1", port=self._socket.getsockname()[1])
         return self
 
     async def stop(self) -> None:
         """Listen no more, and cut what is open."""
         assert self._server is not None
+        await accept_no_more(self._socket)
         self._server.close()
         for task in self._tasks:
             task.cancel()
