@@ -195,8 +195,17 @@ def _decided(draft: Draft, book: Book) -> Book:
 
 
 def _pending(draft: Draft, due: Due) -> Pending:
-    name = checkpoint_name(draft.identity.name, draft.identity.uid, due.trigger, due.key)
-    return Pending(name, due.trigger, "", due.causes, draft.now)
+    return Pending(_name(draft, due), due.trigger, "", due.causes, draft.now)
+
+
+def _name(draft: Draft, due: Due) -> str:
+    return checkpoint_name(draft.identity.name, draft.identity.uid, due.trigger, due.key)
+
+
+def _is_known(draft: Draft, book: Book, due: Due) -> bool:
+    """Whether a checkpoint of that name was decided before: it may hold an earlier state already."""
+    name = _name(draft, due)
+    return name in draft.observed.checkpoints or any(p.name == name for p in book.pending)
 
 
 def _coalesced(draft: Draft, pending: Iterable[Pending]) -> tuple[list[Pending], list[Pending]]:
@@ -215,7 +224,9 @@ def _due(draft: Draft, book: Book) -> Due | None:
     if not settings.enabled:
         return None
     if draft.spec.pause.checkpoint and triggers.drained(before, status):
-        return triggers.pause_due(status)
+        due = triggers.pause_due(status)
+        if not _is_known(draft, book, due):  # a pause that a cancel has ended jobs in drains once more
+            return due
     if draft.critical:
         found = draft.critical[:SHOWN_CAUSES]
         return triggers.critical_due(found, status, draft.records, draft.execution.generation)

@@ -446,3 +446,17 @@ def test_a_pause_that_drains_twice_is_saved_once() -> None:
     once = applied(before, planned(before, kube_job("a"), succeeded("a")))
     again = replace(once, status=replace(once.status, pause=draining))
     assert len(planned(again).status.checkpointing.pending) == 1
+
+
+def test_what_has_ended_since_a_pause_was_saved_is_saved_when_it_drains_again() -> None:
+    """A cancel, say, has ended a job that was held: the checkpoint of the pause may hold the state before that."""
+    draining = PauseState(PausePhase.DRAINING, EARLIER, 1)
+    first = execution(given(JOBS, paused=True), running("a"), JobRecord("b"), status_pause=draining)
+    of_pause = found(checkpointing.pause_checkpoint(IDENTITY, 1), at=EARLIER)
+    for known in (seen(of_pause), seen(replace(of_pause, phase=""))):
+        made = planned(first, kube_job("a"), succeeded("a"), **known)
+        assert [p.trigger for p in made.status.checkpointing.pending] == [Trigger.JOB_COMPLETED]
+    pending = Pending(of_pause.name, Trigger.MANUAL, "", (), EARLIER)
+    waiting = replace(first, status=replace(first.status, checkpointing=Book(pending=(pending,))))
+    made = planned(waiting, kube_job("a"), succeeded("a"))
+    assert [p.trigger for p in made.status.checkpointing.pending] == [Trigger.MANUAL, Trigger.JOB_COMPLETED]
