@@ -70,7 +70,8 @@ def _tell(history: History, short: bool) -> int:
         history = shrink(history)
     outcome = play(history, trace=True)
     print(f"{len(history.spec['jobs'])} jobs, {history.replicas} replicas, elects: {history.elects}, "
-          f"rows: {history.with_rows}, objects hold {history.object_bytes} bytes")  # fmt: skip
+          f"rows: {history.with_rows}, objects hold {history.object_bytes} bytes, "
+          f"shards: {', '.join(history.shards) or 'none'}")  # fmt: skip
     print(*outcome.trace, sep="\n")
     print(outcome.broken or "nothing is broken")
     return int(bool(outcome.broken))

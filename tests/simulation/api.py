@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import AsyncIterator, Callable, Iterable
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from cairn import names
+from cairn.core.sharding import Selection
 from cairn.errors import Gone, Refused
 from cairn.ports import Roll
 from simulation.judge import Judge, Known, has_ended
@@ -42,7 +43,7 @@ class SimApi:
 
     def __init__(
         self, server: ApiServer, network: Network, judge: Judge, caller: Caller, logs: Callable[[str], bytes],
-        known: Known, may_write: Callable[[], None] = lambda: None,
+        known: Known, selection: Selection, may_write: Callable[[], None] = lambda: None,
     ) -> None:  # fmt: skip
         self._server = server
         self._network = network
@@ -50,11 +51,15 @@ class SimApi:
         self._caller = caller
         self._logs = logs  # what a pod has written, by name
         self._known = known  # what the process has heard of executions
+        self._selection = selection  # which objects are its own
+        self._asked: dict[str, int] = {}  # when it has asked last who names a checkpoint: the version of the answer
         self._may_write = may_write
 
     def guarded(self, may_write: Callable[[], None]) -> SimApi:
         """The same, but a write is only sent if `may_write` raises nothing."""
-        return SimApi(self._server, self._network, self._judge, self._caller, self._logs, self._known, may_write)
+        return SimApi(
+            self._server, self._network, self._judge, self._caller, self._logs, self._known, self._selection, may_write
+        )
 
     # --- Reads
 
@@ -70,14 +75,26 @@ class SimApi:
     async def list_all(self, path: str, **query: str) -> list[Body]:
         """See `Api`."""
         kind, _, _ = _parsed(path)
-        return await self._call(f"list {kind}", lambda: _selected(self._server.all(kind), query))
+
+        def every() -> list[Body]:
+            field, _, named = query.get("fieldSelector", "").partition("=")
+            if field == "spec.restoreFrom.checkpointName":
+                self._asked[named] = self._server.version
+            return _selected(self._server.all(kind), query)
+
+        return await self._call(f"list {kind}", every)
+
+    async def list_metadata(self, path: str) -> list[Body]:
+        """See `Api`."""
+        return [_metadata(body) for body in await self.list_all(path)]
 
     async def list_uids(self, path: str, **query: str) -> Roll:
         """See `Api`."""
         kind, _, _ = _parsed(path)
 
         def roll() -> Roll:
-            live = (b for b in self._server.all(kind) if not query.get("fieldSelector") or not _has_ended(kind, b))
+            every = _selected(self._server.all(kind), {"labelSelector": query.get("labelSelector", "")})
+            live = (b for b in every if not query.get("fieldSelector") or not _has_ended(kind, b))
             return Roll(frozenset(b["metadata"]["uid"] for b in live), self._server.version)
 
         return await self._call(f"list {kind}", roll)
@@ -118,6 +135,7 @@ class SimApi:
 
         def replace() -> Body:
             def change(held: Body) -> None:
+                self._judge.check_turn(kind, held, self._selection)
                 self._judge.check_replace(kind, held, body)
                 what = "status" if part == "status" else "spec"
                 held[what] = copied(body[what])
@@ -133,6 +151,7 @@ class SimApi:
 
         def patch() -> Body:
             def change(held: Body) -> None:
+                self._judge.check_turn(kind, held, self._selection)
                 self._judge.check_patch(kind, held, body)
                 given = {"status": body["status"]} if part else _without_preconditions(body)
                 held.update(merged(held, given))
@@ -151,11 +170,15 @@ class SimApi:
     ) -> None:
         """See `Api`."""
         kind, name, _ = _parsed(path)
-        uids = [e["metadata"]["uid"] for e in self._server.all(EXECUTION)]
-        heard = {each: self._known(each) for each in uids}  # when it is sent, not when it arrives
+        metas = [e["metadata"] for e in self._server.all(EXECUTION)]
+        asked = self._asked.get(name, 0)  # what is another shard's, nobody tells it of
+        heard = {
+            meta["uid"]: self._known(meta["uid"]) if self._selection.takes(meta) else asked for meta in metas
+        }  # when it is sent, not when it arrives
 
         def delete() -> None:
             if (held := self._server.find(kind, name)) is not None and held["metadata"]["uid"] == uid:
+                self._judge.check_turn(kind, held, self._selection, resource_version)
                 self._judge.check_delete(kind, held, resource_version, heard)
             self._server.delete(kind, name, uid=uid, version=resource_version)
 
@@ -186,8 +209,26 @@ def _parsed(path: str) -> tuple[str, str, str]:
 
 
 def _selected(found: Iterable[Body], query: dict[str, str]) -> list[Body]:
-    key, _, value = query.get("labelSelector", "").partition("=")
-    return [b for b in found if not key or (b["metadata"].get("labels") or {}).get(key) == value]
+    labels = list(filter(None, query.get("labelSelector", "").split(",")))
+    fields = list(filter(None, query.get("fieldSelector", "").split(",")))
+    return [b for b in found if all(_has_label(b, one) for one in labels) and all(_has_field(b, one) for one in fields)]
+
+
+def _has_label(body: Body, wanted: str) -> bool:
+    labels = body["metadata"].get("labels") or {}
+    key, equals, value = wanted.partition("=")
+    if key.startswith("!"):
+        return key[1:] not in labels
+    return labels.get(key) == value if equals else key in labels
+
+
+def _has_field(body: Body, wanted: str) -> bool:
+    """As of custom resources: a field that is not there is empty."""
+    path, _, value = wanted.partition("=")
+    found: Any = body
+    for step in path.split("."):
+        found = found.get(step, {})
+    return (found or "") == value
 
 
 def _has_ended(kind: str, body: Body) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from cairn import names
 from cairn.adapters.memory import MemoryStore
 from cairn.core.checkpoint import objects
+from cairn.core.sharding import shard_of
 from cairn.ports import Query
 from simulation.judge import Judge, attempt_of, has_ended
 from simulation.loop import at_once
@@ -29,13 +30,15 @@ def _has_ended(execution: Body) -> bool:
     return status.get("phase") in _PHASES or (refused and "startedAt" not in status)
 
 
-def check_end(server: ApiServer, judge: Judge, rows: MemoryStore | None) -> None:
+def check_end(server: ApiServer, judge: Judge, rows: MemoryStore | None, *, sharded: bool) -> None:
     """Nothing is lost, nothing is there twice, nothing hangs."""
     for kind in WATCHED:
         hanging = [b["metadata"]["name"] for b in server.all(kind) if "deletionTimestamp" in b["metadata"]]
         require(not hanging, f"invariant 8: {kind} {hanging} are being deleted, and never go")
     for execution in server.all(EXECUTION):
         _check_execution(server, judge, execution)
+        begun, shard = "startedAt" in execution.get("status", {}), shard_of(execution["metadata"])
+        require(bool(shard) or begun or not sharded, f"{execution['metadata']['name']} was given to no shard")
     uids = {e["metadata"]["uid"] for e in server.all(EXECUTION)}
     for kind in (JOB, POD):
         theirs = uids | {"nobody"}
@@ -43,8 +46,13 @@ def check_end(server: ApiServer, judge: Judge, rows: MemoryStore | None) -> None
         require(not left, f"invariant 8: {kind} {left} are of no execution")
     running = [p["metadata"]["name"] for p in server.all(POD) if not has_ended(p)]
     require(not running, f"{running} still run")
+    shard_by_uid = {e["metadata"]["uid"]: shard_of(e["metadata"]) for e in server.all(EXECUTION)}
     for checkpoint in server.all(CHECKPOINT):
         _check_checkpoint(checkpoint, rows)
+        meta, uid = checkpoint["metadata"], checkpoint["status"].get("executionUid", "")
+        shard = shard_of(meta)
+        right = shard == shard_by_uid.get(uid, shard)
+        require(right or not sharded, f"{meta['name']} is left with shard {shard!r}, and not with its execution")
     if rows is not None:
         _check_rows(server, judge, rows)
 

@@ -50,16 +50,29 @@ class History:
         deeds = [chance.choice(DEEDS) for _ in range(chance.randrange(3, 12))]
         faults = [chance.choice(FAULTS) for _ in range(chance.randrange(12, 26))]
         acts = [Act(round(chance.uniform(0, length), 3), what, chance.randrange(2**32)) for what in (*deeds, *faults)]
-        return cls(
-            seed, a_spec(chance), tuple(sorted(acts, key=lambda act: act.at)), chance.choice((1, 2, 2)),
+        made = cls(
+            seed, a_spec(chance), tuple(acts), chance.choice((1, 2, 2)),
             elects=chance.random() < 0.6, with_rows=chance.random() < 0.85,
             object_bytes=chance.choice((1_000_000, 1_000_000, 1000)),
         )  # fmt: skip
+        if made.shards:
+            acts += [Act(round(chance.uniform(0, length), 3), "reshard", 0) for _ in range(chance.randrange(3))]
+        return replace(made, acts=tuple(sorted(acts, key=lambda act: act.at)))
 
     @property
     def resyncs(self) -> bool:
         """Whether everything is looked at now and then; if not, whatever waits has to be told that it may go on."""
         return self.seed % 4 == 0
+
+    @property
+    def shards(self) -> tuple[str, ...]:
+        """The shards that have operators of their own, at first or later; in most histories there are none."""
+        return ("a", "b") if self.seed % 5 == 1 else ()
+
+    @property
+    def begins_sharded(self) -> bool:
+        """Whether they are there from the beginning."""
+        return self.seed % 2 == 0
 
     @property
     def ahead(self) -> int:

@@ -12,6 +12,7 @@ from cairn import names
 from cairn.core.checkpoint import objects, serializer
 from cairn.core.checkpoint.state import Grave, Serialized, Stored
 from cairn.core.outputs import Outputs
+from cairn.core.sharding import Selection, shard_of
 from cairn.core.status_wire import record_to_wire
 from simulation import restores, rules
 from simulation.rules import require
@@ -53,6 +54,9 @@ class Judge:
 
     def check_create(self, kind: str, body: Body, heard: int) -> None:
         """An object is about to be created, by who had heard of its execution up to that version when they sent it."""
+        if (owner := self._execution(_uid_of(body))) is not None:
+            same = shard_of(body["metadata"]) == shard_of(owner["metadata"])
+            require(same, f"{kind} {body['metadata']['name']} is not labelled for the shard of its execution")
         if kind == JOB:
             uid, job, attempt = attempt_of(body)
             if (held := self._execution(uid)) is None:
@@ -71,6 +75,13 @@ class Judge:
             require(taken or name not in self.created, f"invariant 3: a second Kubernetes Job was made for {name}")
         self.created.add(name)
 
+    def check_turn(self, kind: str, held: Body, selection: Selection, version: str = "") -> None:
+        """An operator is about to change or delete an object: it has to be one of those that it works on."""
+        meta = held["metadata"]
+        if kind in (EXECUTION, CHECKPOINT) and version in ("", meta["resourceVersion"]):
+            whose, who = shard_of(meta), selection.shard
+            require(selection.takes(meta), f"{kind} {meta['name']} of shard {whose!r} was changed by that of {who!r}")
+
     def check_replace(self, kind: str, held: Body, body: Body) -> None:
         """An object, or its status, is about to be replaced."""
         if kind == EXECUTION:
@@ -84,7 +95,10 @@ class Judge:
             uid, job, attempt = attempt_of(held)
             if (execution := self._execution(uid)) is not None:
                 rules.check_stop(execution.get("status", {}), job, attempt)
-        if kind == EXECUTION and body["spec"].get("paused") is False:
+        if kind == EXECUTION and "labels" in body.get("metadata", {}):
+            begun = "startedAt" in held.get("status", {})
+            require(not begun, f"{held['metadata']['name']} has begun and was given away")
+        if kind == EXECUTION and body.get("spec", {}).get("paused") is False:
             until = held["spec"].get("pause", {}).get("until")
             since = held.get("status", {}).get("pause", {}).get("since")
             require(bool(until and since and until > since), f"a pause of {since} was ended by an `until` of {until}")

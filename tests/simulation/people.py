@@ -7,6 +7,7 @@ from datetime import timedelta
 from random import Random
 from typing import Any, TypeVar
 
+from cairn import names
 from cairn.core.times import format_time
 from cairn.errors import AlreadyExists, Gone
 from simulation.api import paused_by
@@ -21,9 +22,10 @@ _MOST = 4  # executions at a time
 class People:
     """Each `do_…` is something that somebody does; `chance` decides what exactly."""
 
-    def __init__(self, server: ApiServer, spec: Body) -> None:
+    def __init__(self, server: ApiServer, spec: Body, shards: Sequence[str]) -> None:
         self._server = server
         self._spec = spec
+        self._shards = shards  # that somebody may choose for a fork
         self._serial = 0
         self.deeds: dict[str, Callable[[Random], object]] = {
             name.removeprefix("do_"): getattr(self, name) for name in dir(self) if name.startswith("do_")
@@ -154,7 +156,8 @@ class People:
         spec = copied(self._spec)
         if chance.random() < 0.5:
             del spec["jobs"]
-        self._create(self._name("fork"), spec | {"restoreFrom": source | self._words(self._spec, chance)})
+        shard = chance.choice(("", *self._shards))
+        self._create(self._name("fork"), spec | {"restoreFrom": source | self._words(self._spec, chance)}, shard)
 
     def _source(self, chance: Random) -> Body | None:
         settled = [c for c in self._server.all(CHECKPOINT) if c.get("status", {}).get("phase") in ("Ready", "Failed")]
@@ -183,10 +186,12 @@ class People:
 
     # --- Parts
 
-    def _create(self, name: str, spec: Body) -> None:
+    def _create(self, name: str, spec: Body, shard: str = "") -> None:
+        meta: Body = {"name": name, "managedFields": paused_by("kubectl")}
+        if shard:
+            meta["labels"] = {names.LABEL_SHARD: shard}
         try:
-            self._server.create({"kind": EXECUTION, "metadata": {"name": name, "managedFields": paused_by("kubectl")},
-                                 "spec": spec})  # fmt: skip
+            self._server.create({"kind": EXECUTION, "metadata": meta, "spec": spec})
         except AlreadyExists:
             return
 

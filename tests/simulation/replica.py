@@ -22,7 +22,7 @@ from cairn.adapters.memory import MemoryStore
 from cairn.app.leadership import Leadership
 from cairn.app.operator import Operator
 from cairn.app.work import Work
-from cairn.config import Settings
+from cairn.config import Settings, lease_of
 from cairn.core.leading import Standing, Terms
 from cairn.ports import Rows
 from simulation.api import SimApi
@@ -48,7 +48,6 @@ class Surroundings:
     database: Network
     faults: Faults
     random: Random
-    settings: Settings
     clock: Callable[[], datetime]
     with_rows: bool
     elects: bool
@@ -69,9 +68,11 @@ class _Watch:
 class Replica:
     """A place that an operator runs in; each start is a new process."""
 
-    def __init__(self, number: int, surroundings: Surroundings) -> None:
+    def __init__(self, number: int, settings: Settings, surroundings: Surroundings) -> None:
         self._number = number
         self._in = surroundings
+        self.settings = settings  # of the next process
+        self.installed = True  # else none is started any more
         self._process: Process | None = None
         self.ends: list[asyncio.Task[None]] = []  # processes that were killed, and have not ended yet
         self.clock_off = timedelta()
@@ -82,9 +83,9 @@ class Replica:
         return self._process if self._process is not None and not self._process.dead else None
 
     def start(self, behind: int = 0) -> None:
-        """Start a process, unless one runs; its first list may be so many versions behind."""
-        if self.process is None:
-            self._process = Process(self, self._in, self._number)
+        """Start a process, unless one runs, where it is installed; its list may be so many versions behind."""
+        if self.installed and self.process is None:
+            self._process = Process(self, self.settings, self._in, self._number)
             self._process.start(behind)
 
     def kill(self) -> None:
@@ -106,8 +107,9 @@ class Replica:
 class Process:
     """From a start to its end."""
 
-    def __init__(self, place: Replica, surroundings: Surroundings, number: int) -> None:
+    def __init__(self, place: Replica, settings: Settings, surroundings: Surroundings, number: int) -> None:
         self._place = place
+        self._settings = settings
         self._in = surroundings
         self.dead = False
         self._frozen_until = 0.0
@@ -116,20 +118,21 @@ class Process:
         self.operator = self._operator(number)
 
     def _operator(self, number: int) -> Operator:
-        there, place = self._in, self._place
-        api = SimApi(there.server, there.api, there.judge, self, self._log, self._known)
+        there, place, settings = self._in, self._place, self._settings
+        api = SimApi(there.server, there.api, there.judge, self, self._log, self._known, settings.selection)
         election = None
         if there.elects:
             me = f"replica-{number}-{there.random.randrange(10**6)}"
-            leases = KubeLeases(cast(Api, api), NAMESPACE, "cairn-operator")
-            terms = Terms.of(there.settings.lease_seconds)
+            leases = KubeLeases(cast(Api, api), NAMESPACE, lease_of(settings))
+            terms = Terms.of(settings.lease_seconds)
             election = Leadership(leases, Standing(me, terms), place.now, asyncio.get_running_loop().time)
             api = api.guarded(election.check)
         rows: Rows | None = None
         if there.with_rows:
             may_use = election.check if election else lambda: None
             rows = SimRows(there.store, there.database, there.judge, self, may_use)
-        operator = Operator(KubeCluster(cast(Api, api)), place.now, there.settings, rows, election)
+        cluster = KubeCluster(cast(Api, api), selector=settings.selection.selector)
+        operator = Operator(cluster, place.now, settings, rows, election)
         if not there.resyncs:
             new_work = operator._new_work
             operator._new_work = lambda: _without_resync(new_work())
@@ -180,7 +183,12 @@ class Process:
 
     # --- Its watches
 
-    def _heard(self, event: Event) -> None:
+    def _selects(self, body: Body) -> bool:
+        return self._settings.selection.takes(body["metadata"])
+
+    def _heard(self, happened: Event) -> None:
+        if (event := happened.for_watch(self._selects)) is None:
+            return
         watch = self._watches[event.kind]
         watch.waiting.setdefault(event.uid, deque()).append(event)
         self._bring_later(event.kind, event.uid)
@@ -218,22 +226,23 @@ class Process:
         except Exception as error:
             self._in.broken(error)
 
-    def _list(self, kind: str, behind: int) -> None:
-        """What is there, or was there so many versions ago; then what has happened since."""
+    def _list(self, kind: str, behind: int) -> bool:
+        """What is there, or was there so many versions ago; then what has happened since. Whether anything was."""
         version = max(self._in.server.version - behind, 0)
-        listed = self._in.server.list_at(kind, version) if behind else list(self._in.server.all(kind))
+        there = self._in.server.list_at(kind, version) if behind else self._in.server.all(kind)
+        listed = [body for body in there if self._selects(body)]
         for body in listed:
             self._take_in(kind, body, False)
         for event in self._in.server.log if behind else ():
             if event.kind == kind and event.version > version:
                 self._heard(event)
+        return bool(listed)
 
     def break_watch(self, kind: str, behind: int) -> None:
         """The watch ends with all it had not brought yet, and begins anew with a list: deletes are never heard of."""
         self._watches[kind].waiting.clear()
-        if self._in.server.all(kind):  # the list of nothing tells of nothing
+        if self._list(kind, behind):  # the list of nothing tells of nothing
             self.operator.listed_anew()
-        self._list(kind, behind)
 
     def silence(self, kind: str, seconds: float) -> None:
         """The watch brings nothing for a while, and does not say so."""

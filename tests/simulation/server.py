@@ -8,7 +8,7 @@ apart from the rest. What it does not do is validate: only what the schemas let 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, TypeVar, cast
 
@@ -33,11 +33,21 @@ class Event:
     version: int
     body: Body
     deleted: bool
+    before: Body | None = None  # as it was
 
     @property
     def uid(self) -> str:
         """Of the object."""
         return str(self.body["metadata"]["uid"])
+
+    def for_watch(self, selected: Callable[[Body], bool]) -> Event | None:
+        """What a watch brings of it, if anything: what is selected no more is deleted, as it was, for that watch."""
+        if selected(self.body):
+            return self
+        if self.before is None or not selected(self.before):
+            return None
+        meta = self.before["metadata"] | {"resourceVersion": str(self.version)}
+        return replace(self, body=self.before | {"metadata": meta}, deleted=True)
 
 
 class ApiServer:
@@ -159,6 +169,7 @@ class ApiServer:
 
     def _changed(self, kind: str, name: str, body: Body, *, deleted: bool = False) -> None:
         self.version += 1
+        before = self._objects.get((kind, name))
         body["metadata"]["resourceVersion"] = str(self.version)
         if deleted:
             del self._objects[kind, name]
@@ -166,7 +177,7 @@ class ApiServer:
             self._objects[kind, name] = body
         if kind not in WATCHED:
             return
-        event = Event(kind, self.version, body, deleted)
+        event = Event(kind, self.version, body, deleted, before)
         self.log.append(event)
         for tell in self.watchers:
             tell(event)

@@ -11,7 +11,7 @@ from unittest import mock
 
 from cairn.adapters.memory import MemoryStore
 from cairn.app import launches, leadership
-from cairn.config import from_environment
+from cairn.config import Settings, from_environment
 from cairn.core.naming import attempt_name
 from simulation import loop
 from simulation.end import check_end, is_over
@@ -48,6 +48,13 @@ def play(history: History, *, trace: bool = False) -> Outcome:
     return story.outcome
 
 
+def _settings(history: History, **more: str) -> Settings:
+    """Those of an operator."""
+    common = {"CAIRN_RESYNC_SECONDS": str(RESYNC), "CAIRN_SWEEP_SECONDS": str(SWEEP),
+              "CAIRN_OBJECT_STATE_BYTES": str(history.object_bytes)}  # fmt: skip
+    return from_environment(common | more)
+
+
 def shrink(history: History, played: Callable[[History], Outcome] = play) -> History:
     """The shortest history that breaks the same rule, as far as leaving out acts leads."""
     wanted, size = _rule(played(history)), max(len(history.acts) // 2, 1)
@@ -81,7 +88,7 @@ class Story:
         self.server = ApiServer(self.clock)
         self.judge = Judge(self.server)
         self.store = MemoryStore()
-        self._people = People(self.server, history.spec)
+        self._people = People(self.server, history.spec, history.shards)
         self._kubernetes = Kubernetes(self.server, self.judge, self._random, chance=self._chance)
         self._kubernetes.broken = self.fail
         self.server.watchers.append(self._written)
@@ -89,11 +96,16 @@ class Story:
         self._database = Network(self._random, self._faults, self._stepped, self.fail, database=True)
         surroundings = Surroundings(
             self.server, self.judge, self.store, self._api, self._database, self._faults, self._random,
-            from_environment({"CAIRN_RESYNC_SECONDS": str(RESYNC), "CAIRN_SWEEP_SECONDS": str(SWEEP),
-                              "CAIRN_OBJECT_STATE_BYTES": str(history.object_bytes)}),
             self.clock, history.with_rows, history.elects, history.resyncs, self.fail, self._stepped,
         )  # fmt: skip
-        self.replicas = [Replica(number, surroundings) for number in range(history.replicas)]
+        numbers = range(history.replicas)
+        self._default = [Replica(number, _settings(history), surroundings) for number in numbers]
+        self._of_shards = [
+            Replica(number, _settings(history, CAIRN_SHARD=shard), surroundings)
+            for shard in history.shards for number in numbers
+        ]  # fmt: skip
+        self.replicas = [*self._default, *self._of_shards]
+        self._install(sharded=bool(history.shards) and history.begins_sharded)
         self._last_write = 0.0
         self._over = False
 
@@ -187,7 +199,7 @@ class Story:
 
     def _check_end(self) -> None:
         try:
-            check_end(self.server, self.judge, self.store if self._history.with_rows else None)
+            check_end(self.server, self.judge, self.store if self._history.with_rows else None, sharded=self._sharded)
         except AssertionError as error:
             self.fail(error)
 
@@ -237,13 +249,31 @@ class Story:
             network.cut_off[id(process)] = self.time() + chance.choice((1.0, 6.0, 20.0))
             self._note("operator", "cut off from the API server" if network is self._api else "cut off from the rows")
 
+    def _install(self, *, sharded: bool) -> None:
+        """With operators for the shards or without, from each one's next start on."""
+        self._sharded = sharded
+        shards = ",".join(self._history.shards) if sharded else ""
+        for replica in self._default:
+            replica.settings = _settings(self._history, CAIRN_SHARDS=shards)
+        for replica in self._of_shards:
+            replica.installed = sharded
+
+    def _reshard(self, chance: Random) -> None:
+        """Sharding is turned on, or off: the default operator is restarted, one replica now and one later."""
+        self._install(sharded=not self._sharded)
+        for seconds, replica in enumerate(self._default):
+            asyncio.get_running_loop().call_later(3.0 * seconds, replica.kill)
+        for replica in self._of_shards:
+            replica.kill()
+            replica.start()
+        self._note("operator", "shards come or go")
+
     def _lose_lease(self, chance: Random) -> None:
         """Whoever leads is cut off for so long that another one takes over, and then goes on."""
-        for replica in self.replicas:
-            if replica.process is not None and replica.process.operator.describe()["leader"]:
-                replica.process.freeze(12.0)
-                self._note("operator", "loses the Lease while it is stopped")
-                return
+        running = (replica.process for replica in self.replicas)
+        if leaders := [at for at in running if at is not None and at.operator.describe()["leader"]]:
+            chance.choice(leaders).freeze(12.0)
+            self._note("operator", "loses the Lease while it is stopped")
 
     def _api_away(self, chance: Random) -> None:
         self._api.away_until = self.time() + chance.choice((0.5, 5.0, 40.0))

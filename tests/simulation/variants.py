@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 from unittest import mock
 
-from cairn.app import reconcile, views
+from cairn.app import handover, reconcile, views
 from cairn.app.checkpoints import lifetimes
 from cairn.app.checkpoints.keeper import Keeper
 from cairn.app.checkpoints.outbox import Outbox
@@ -218,6 +218,20 @@ def _taken_of_what_is_believed() -> Patches:
     return [_instead(Keeper, "request", request)]
 
 
+# --- Shards ----------------------------------------------------------------------------------------------------------
+
+
+def _begun_is_given_away() -> Patches:
+    return [_instead(handover, "may_have_begun", lambda status: False)]
+
+
+def _strays_stay() -> Patches:
+    async def sort_out(self: handover.Handover, lane: Any, there: Any) -> frozenset[str]:
+        return frozenset()
+
+    return [_instead(handover.Handover, "sort_out", sort_out)]
+
+
 VARIANTS = {
     "effect-before-intent": Variant("a Kubernetes Job is created before its launch is recorded", _effect_before_intent),
     "any-owner": Variant("a Kubernetes Job of the right name is adopted, whoever it belongs to", _any_owner),
@@ -232,5 +246,7 @@ VARIANTS = {
     "pins-do-not-count": Variant("retention removes pinned checkpoints", _pins_do_not_count),
     "let-go-unburied": Variant("the finalizer goes without the row", _let_go_unburied),
     "not-as-stored": Variant("a checkpoint holds a state that was never stored", _taken_of_what_is_believed),
+    "begun-is-given-away": Variant("an execution that has begun is given to a shard", _begun_is_given_away),
+    "strays-stay": Variant("a checkpoint stays with whoever hears of it first", _strays_stay),
     "status-before-result": Variant("a status names a result that is not stored yet", _status_before_result),
 }
