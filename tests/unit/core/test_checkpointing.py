@@ -460,3 +460,12 @@ def test_what_has_ended_since_a_pause_was_saved_is_saved_when_it_drains_again() 
     waiting = replace(first, status=replace(first.status, checkpointing=Book(pending=(pending,))))
     made = planned(waiting, kube_job("a"), succeeded("a"))
     assert [p.trigger for p in made.status.checkpointing.pending] == [Trigger.MANUAL, Trigger.JOB_COMPLETED]
+
+
+def test_what_is_decided_a_second_time_is_pending_once() -> None:
+    """A level that is opened by a new job which is skipped, say, ends once more, and no attempt tells the two apart."""
+    before = execution(given(LEVELS), running("a"))
+    pending = the_one(planned(before, kube_job("a"), succeeded("a")))
+    again = replace(before, status=replace(before.status, checkpointing=Book(pending=(pending,))))
+    made = planned(again, kube_job("a"), succeeded("a"), **seen(replace(found(pending.name), phase="")))
+    assert made.status.checkpointing.pending == (pending,)
