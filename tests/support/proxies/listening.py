@@ -13,12 +13,12 @@ def listening() -> socket.socket:
     return socket.create_server(("127.0.0.1", 0))
 
 
-async def accept_no_more(listening: socket.socket) -> None:
+async def accept_no_more(listener: socket.socket) -> None:
     """To be called before the server of a socket is closed: nobody is accepted any more, and who was is known to it.
 
     A server of asyncio that is closed in between fails to make that connection's transport, and leaves it open
     without a word (`Server._attach` of Python 3.11).
     """
-    asyncio.get_running_loop().remove_reader(listening)
+    asyncio.get_running_loop().remove_reader(listener)
     for _ in range(_TURNS):
         await asyncio.sleep(0)

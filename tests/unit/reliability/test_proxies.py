@@ -7,7 +7,7 @@ import json
 import socket
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Protocol
+from typing import cast
 
 import pytest
 from psycopg.conninfo import conninfo_to_dict
@@ -15,19 +15,16 @@ from psycopg.conninfo import conninfo_to_dict
 from support.proxies.api import ApiProxy, Upstream
 from support.proxies.postgres import PostgresProxy
 
-
-class _Proxy(Protocol):
-    async def stop(self) -> None: ...
+Proxy = ApiProxy | PostgresProxy
 
 
-async def _api(folder: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[_Proxy, int]:
-    monkeypatch.setattr(Upstream, "__init__", lambda self: None)
-    proxy = await ApiProxy(Upstream(), folder).start()  # type: ignore[call-arg]  # nobody is to be asked
+async def _api(folder: Path) -> tuple[Proxy, int]:
+    proxy = await ApiProxy(cast(Upstream, None), folder).start()  # nobody is to be asked
     server = json.loads(proxy.kubeconfig.read_text())["clusters"][0]["cluster"]["server"]
     return proxy, int(server.rpartition(":")[2])
 
 
-async def _postgres(folder: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[_Proxy, int]:
+async def _postgres(folder: Path) -> tuple[Proxy, int]:
     proxy = await PostgresProxy("postgresql://127.0.0.1:1/x").start()
     return proxy, int(str(conninfo_to_dict(proxy.url)["port"]))
 
@@ -43,12 +40,9 @@ def _is_cut(client: socket.socket) -> bool:
 @pytest.mark.parametrize("turns", range(6))  # of the loop, from connected to served
 @pytest.mark.parametrize("start", [_api, _postgres])
 async def test_who_connects_while_a_proxy_stops_is_cut(
-    start: Callable[[Path, pytest.MonkeyPatch], Awaitable[tuple[_Proxy, int]]],
-    turns: int,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
+    start: Callable[[Path], Awaitable[tuple[Proxy, int]]], turns: int, tmp_path: Path
 ) -> None:
-    proxy, port = await start(tmp_path, monkeypatch)
+    proxy, port = await start(tmp_path)
     await asyncio.sleep(0.01)  # it listens
     with socket.create_connection(("127.0.0.1", port)) as client:
         for _ in range(turns):
