@@ -43,9 +43,14 @@ class Tenant:
         """Let it go, whenever that may be done."""
         await self._ask("DELETE", f"/api/v1/namespaces/{self.namespace}")
 
+    async def itself(self) -> Object:
+        """The namespace; empty if there is none."""
+        status, found = await self._answer("GET", f"/api/v1/namespaces/{self.namespace}")
+        return found if status == 200 else {}
+
     async def gone(self) -> bool:
         """Whether nothing of the namespace is left."""
-        return (await self._answer("GET", f"/api/v1/namespaces/{self.namespace}"))[0] == 404
+        return not await self.itself()
 
     async def get(self, kind: str, name: str) -> Object:
         """An object; empty if there is none."""

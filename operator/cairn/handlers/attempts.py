@@ -34,6 +34,9 @@ class _Told:
     forget: Callable[[Body], None]
     listed_anew: Callable[[], None]
 
+    def listed(self) -> None:
+        """Nobody waits for that."""
+
 
 class AttemptWatches:
     """Watches attempts everywhere, or in each namespace in which there is an execution: Kopf finds those."""

@@ -24,6 +24,7 @@ from cairn.app.operator import Operator
 from cairn.config import Settings
 from cairn.errors import ApiError
 from cairn.handlers.attempts import AttemptWatches
+from cairn.handlers.namespaces import ServedNamespaces
 
 logger = logging.getLogger(__name__)
 
@@ -116,24 +117,29 @@ async def watch(settings: Settings, operator: Operator, ready: asyncio.Event, ha
     api = await connect(discreet=True, connections=None)  # each watch has one to itself
     try:
         if await _kinds_are_there(api, halt):
-            await _watch(settings, operator, AttemptWatches(api, operator, settings), ready, halt)
+            await _watch(api, settings, operator, ready, halt)
     finally:
         await api.close()
 
 
 async def _watch(
-    settings: Settings, operator: Operator, attempts: AttemptWatches, ready: asyncio.Event, halt: asyncio.Event
+    api: Api, settings: Settings, operator: Operator, ready: asyncio.Event, halt: asyncio.Event
 ) -> None:  # fmt: skip
+    attempts = AttemptWatches(api, operator, settings)
+    namespaces = ServedNamespaces(api, settings.namespaces, settings.watch_silence_seconds)
+    beside_kopf = [attempts.run(), namespaces.run()] if settings.namespaces else [attempts.run()]
     others = asyncio.all_tasks()
-    watching = asyncio.create_task(attempts.run())
+    ours = {asyncio.create_task(watches) for watches in beside_kopf}
     parts = await kopf.spawn_tasks(
         registry=registry_for(operator, settings, attempts), settings=kopf.OperatorSettings(), standalone=True,
-        ready_flag=ready, stop_flag=halt, clusterwide=not settings.namespaces, namespaces=settings.namespaces,
+        insights=namespaces.insights, ready_flag=ready, stop_flag=halt,
+        clusterwide=not settings.namespaces, namespaces=settings.namespaces,
     )  # fmt: skip
     try:
-        ended, _ = await asyncio.wait({*parts, watching}, return_when=asyncio.FIRST_COMPLETED)
+        ended, _ = await asyncio.wait({*parts, *ours}, return_when=asyncio.FIRST_COMPLETED)
     finally:
-        watching.cancel()
+        for task in ours:
+            task.cancel()
     for part in ended:
         part.result()
     await kopf.run_tasks(parts, ignored=others)

@@ -86,17 +86,8 @@ class Breaks(Meddler):
         return answer
 
     async def events(self, call: Call, lines: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-        broken = asyncio.ensure_future(self._broken.wait())
-        try:
-            while True:
-                line = asyncio.ensure_future(anext(lines, b""))
-                await asyncio.wait({line, broken}, return_when=asyncio.FIRST_COMPLETED)
-                if broken.done() or not (found := await line):
-                    line.cancel()
-                    return
-                yield found
-        finally:
-            broken.cancel()
+        async for line in _lines_until(self._broken, lines):
+            yield line
 
 
 class Expired(Breaks):
@@ -184,3 +175,49 @@ class Held(Meddler):
             self.held.add(call.kind)
             await self.let_go.wait()
         return None
+
+
+class Gap(Meddler):
+    """While it lasts, lists and watches of a kind fail; after it, the API server has forgotten what happened in it."""
+
+    def __init__(self, kind: str) -> None:
+        self._kind = kind
+        self._began = asyncio.Event()
+        self._lasts = False
+        self._forgotten = 0  # versions up to this one
+
+    def begin(self) -> None:
+        """From here on."""
+        self._began.set()
+        self._lasts = True
+
+    def end(self, version: int) -> None:
+        """Up to here, and the version that there is now."""
+        self._lasts, self._forgotten = False, version
+
+    async def asked(self, call: Call) -> Answer | None:
+        if call.kind != self._kind:
+            return None
+        if self._lasts:
+            return Answer.refusal(503, "ServiceUnavailable")
+        return Answer(200, GONE) if call.watch and int(call.query["resourceVersion"]) < self._forgotten else None
+
+    async def events(self, call: Call, lines: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+        until = self._began if call.kind == self._kind and not self._began.is_set() else asyncio.Event()
+        async for line in _lines_until(until, lines):
+            yield line
+
+
+async def _lines_until(over: asyncio.Event, lines: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    """What a watch brings, until something has happened."""
+    ended = asyncio.ensure_future(over.wait())
+    try:
+        while True:
+            line = asyncio.ensure_future(anext(lines, b""))
+            await asyncio.wait({line, ended}, return_when=asyncio.FIRST_COMPLETED)
+            if ended.done() or not (found := await line):
+                line.cancel()
+                return
+            yield found
+    finally:
+        ended.cancel()

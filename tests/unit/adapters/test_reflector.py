@@ -78,6 +78,7 @@ class Told:
 
     def __init__(self) -> None:
         self.told: list[str] = []
+        self.when_listed: list[list[str]] = []
         self.bad = ""
 
     def see(self, body: Body) -> None:
@@ -90,6 +91,9 @@ class Told:
 
     def listed_anew(self) -> None:
         self.told.append("listed anew")
+
+    def listed(self) -> None:
+        self.when_listed.append(self.told.copy())
 
 
 @pytest.fixture(autouse=True)
@@ -115,7 +119,9 @@ async def reflected(server: Server, told: Told, silence: float = 5.0) -> list[st
 
 async def test_what_is_listed_and_then_happens_is_told() -> None:
     server = Server([(5, thing("a", 3)), (5, thing("b", 4))], [lines(added("c", 6), deleted("a", 7), bookmark(9))])
-    assert await reflected(server, Told()) == ["+a", "+b", "+c", "-a"]
+    told = Told()
+    assert await reflected(server, told) == ["+a", "+b", "+c", "-a"]
+    assert told.when_listed == [["+a", "+b"]]
     assert server.asked == ["list", "watch 5", "watch 9"], "it goes on where the one before has ended"
 
 
@@ -154,7 +160,9 @@ async def test_a_list_whose_second_page_has_expired_is_begun_anew() -> None:
                     raise Unavailable("the token has expired", status=410)
 
     server = Forgetful([(5, thing("a", 3))], [(6, thing("a", 3)), (6, thing("b", 4))], [lines(bookmark(7))])
-    assert await reflected(server, Told()) == ["+a", "+a", "+b"]
+    told = Told()
+    assert await reflected(server, told) == ["+a", "+a", "+b"]
+    assert told.when_listed == [["+a", "+a", "+b"]], "not where only a part was"
     assert server.asked == ["list", "list", "watch 6", "watch 7"]
 
 

@@ -46,6 +46,10 @@ class Listener(Protocol):
         """What went before the list that follows is not told."""
         ...
 
+    def listed(self) -> None:
+        """All that there is has been told."""
+        ...
+
 
 class _Expired(Exception):
     """The API server has forgotten what came after the version that a watch asked for."""
@@ -106,6 +110,7 @@ class Reflector:
             version = version or page["metadata"]["resourceVersion"]  # all pages are of the first one's
             await asyncio.sleep(0)
         self._version, self._was_listed = version, True
+        self._listener.listed()
 
     async def _watch(self) -> None:
         """Tell of what happens until the watch ends; raises _Expired, and the errors of the API."""
