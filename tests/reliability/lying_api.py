@@ -146,6 +146,16 @@ BUGS = (
         "tests/integration/test_namespaces.py::test_a_namespace_that_goes_while_it_is_listed_makes_nobody_deaf",
     ),
     Bug(
+        "With a pattern of namespaces, nobody served one that was made while the API server was away, or in the moment"
+        " in which the operator began to watch, until the operator was started anew.",
+        "tests/integration/test_namespaces.py::test_one_that_is_made_while_the_api_server_is_away_is_served",
+    ),
+    Bug(
+        "A namespace of a pattern that was being deleted when the operator began could not go: nobody took the"
+        " finalizers of its checkpoints off.",
+        "tests/integration/test_namespaces.py::test_one_that_is_being_deleted_when_the_operator_begins_can_go",
+    ),
+    Bug(
         "An older version of a pod, as a watch sends it that begins anew with an old list, replaced a newer one.",
         "tests/unit/app/test_views.py::test_an_older_version_of_a_pod_never_replaces_a_newer_one",
     ),
