@@ -18,7 +18,7 @@ from support.checkpoints import Rows
 from support.jobs import job
 from support.operator_process import OperatorProcess
 from support.proxies.api import Answer, ApiProxy, Meddler, Upstream
-from support.proxies.lies import Gap, Held
+from support.proxies.lies import Gap, Held, Refusals
 from support.proxies.points import LIST, Call
 
 pytestmark = pytest.mark.cluster
@@ -154,3 +154,16 @@ async def test_one_that_is_being_deleted_when_the_operator_begins_can_go(pattern
     await goes.until(waits, "it waits for finalizers")
     await pattern.start()
     await goes.until(goes.gone, "the namespace is gone")
+
+
+async def test_one_without_rights_holds_up_no_other_and_is_served_once_there_are(pattern: Pattern) -> None:
+    """As where it was made anew: its RoleBinding has gone with it."""
+    there, bare = await pattern.tenant("there").create(), await pattern.tenant("bare").create()
+    forbidden = Answer.refusal(403, "Forbidden")
+    pattern.proxy.meddler = refusals = Refusals(forbidden, 1_000, lambda call: call.namespace == bare.namespace)
+    await pattern.start()
+    await bare.run("work", job("a"))
+    await is_served(there)
+    assert refusals.told > 0 and not (await bare.get("dagexecutions", "work")).get("status")
+    pattern.proxy.meddler = Meddler()
+    await bare.condition("work", "Succeeded", timeout=30)

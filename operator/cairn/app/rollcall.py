@@ -7,6 +7,8 @@ Rules:
 - Where there are shards, what a list lacks may only have moved to another: for executions and checkpoints a live read
   decides.
 - What is found gone is forgotten as if its delete had been seen, so that what follows from a delete follows.
+- A namespace that is watched by its name is listed whether or not there is anything in it: where the rights in it are
+  missing, as when it was made anew, Kopf's watches only log that, and this is counted.
 - Only names and versions are read, and no Kubernetes Job or pod that has ended: it changes nothing, and goes with its
   execution. One that has ended unseen is taken for gone; before anything is decided on that, it is read live.
 """
@@ -26,6 +28,7 @@ from cairn.app.departures import Departures
 from cairn.app.executions import Key
 from cairn.app.views import Views
 from cairn.core.observed import KubeJob, KubePod
+from cairn.core.sharding import plain_names
 from cairn.errors import ApiError
 from cairn.ports import Cluster, Roll
 
@@ -98,7 +101,7 @@ class RollCall:
     async def call(self) -> bool:
         """Do it once; whether everything could be listed."""
         done = True
-        for namespace in sorted(self._views.namespaces()) if self._watched else ("",):
+        for namespace in self._listed():
             try:
                 rolls = {resource: await self._cluster.call_roll(resource, namespace) for resource in self._kinds}
             except ApiError as error:
@@ -110,6 +113,9 @@ class RollCall:
                 self._strike(resource, roll, namespace)
         self._views.forget_orphans()
         return done
+
+    def _listed(self) -> Sequence[str]:
+        return sorted(self._views.namespaces() | plain_names(self._watched)) if self._watched else ("",)
 
     def _strike(self, resource: str, roll: Roll, namespace: str) -> None:
         missing, forget = self._kinds[resource]

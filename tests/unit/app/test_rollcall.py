@@ -163,6 +163,15 @@ async def test_where_nothing_is_known_nothing_can_be_gone(bench: Bench) -> None:
     assert bench.cluster.called("call_roll") == []
 
 
+async def test_a_namespace_that_is_named_is_listed_whatever_is_known_of_it() -> None:
+    """Else nobody would notice that there are no rights in it: Kopf's watches do not count what they are answered."""
+    bench = Bench()
+    bench.cluster.fail("call_roll", Refused("dagexecutions is forbidden", status=403))
+    assert not await bench.call("team-a", "other-*")
+    assert bench.cluster.called("call_roll") == ["dagexecutions"]
+    assert await bench.call("team-a", "other-*")
+
+
 @pytest.mark.parametrize("error", [Refused("no", status=403), Unavailable("no answer")])
 async def test_nothing_is_concluded_from_a_list_that_cannot_be_read(bench: Bench, error: Any) -> None:
     bench.empty()
