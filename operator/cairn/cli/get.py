@@ -7,7 +7,7 @@ from rich.console import Group
 from rich.text import Text
 
 from cairn import names
-from cairn.api.endpoints.common import detail
+from cairn.api.told import detail
 from cairn.app.looking import look
 from cairn.cli.render.header import header
 from cairn.cli.render.tables import job_table

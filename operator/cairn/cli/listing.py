@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from cairn import names
-from cairn.api.endpoints.common import execution as as_told
+from cairn.api.told import execution as as_told
 from cairn.cli.render.tables import Listed, executions_table
 from cairn.cli.session import (
     ContextOption,

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import logging
+import subprocess
+import sys
 from importlib import metadata
 from pathlib import Path
 
@@ -107,6 +109,19 @@ def test_a_wrong_setting_is_named(verb: str, setting: str, monkeypatch: pytest.M
     assert done.exit_code == 2
     assert setting in done.output
     golden(verb, done.output)
+
+
+def test_no_verb_waits_for_what_only_services_need() -> None:
+    users = sorted(set(VERBS) - {"operator", "api", "migrate"})
+    program = f"""
+import sys
+from cairn.cli.main import command
+for verb in {users}:
+    command(verb)
+print(*sorted({{"fastapi", "kopf", "psycopg", "uvicorn"}} & sys.modules.keys()))
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == []
 
 
 @pytest.mark.parametrize("verb", VERBS)

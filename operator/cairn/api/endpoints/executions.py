@@ -22,8 +22,6 @@ from cairn.api.endpoints.common import (
     OF_NAMESPACE,
     PREFIX,
     Cursor,
-    Execution,
-    ExecutionDetail,
     FreeForm,
     JobIds,
     Moment,
@@ -31,8 +29,6 @@ from cairn.api.endpoints.common import (
     Namespace,
     NewName,
     Reason,
-    detail,
-    execution,
 )
 from cairn.api.etags import IfMatch, IfNoneMatch, etag
 from cairn.api.keys import RequestKey, TheKey
@@ -41,6 +37,7 @@ from cairn.api.parts import Parts, TheCaller, TheParts
 from cairn.api.routes import BODY, answers
 from cairn.api.routes import router as new_router
 from cairn.api.streaming import streamed
+from cairn.api.told import Execution, ExecutionDetail, detail, execution
 from cairn.app.control.watching import versions
 from cairn.core import asking
 from cairn.core.asking import Repair
