@@ -114,22 +114,32 @@ def test_hold(cairn: Cairn, served: Kube) -> None:
 # --- Running ---------------------------------------------------------------------------------------------------------
 
 
-def test_run_follows_to_the_end_and_tells_it_by_the_exit_code(cairn: Cairn, tmp_path: Path) -> None:
+def test_run_follows_to_the_end_and_tells_it_by_the_exit_code(cairn: Cairn, served: Kube, tmp_path: Path) -> None:
     file = tmp_path / "two.yaml"
-    good = execution("good", job("a"), job("b", "a"), checkpoint={"triggers": ["level-completed"]})
+    good = execution("good", hanging("a"), job("b", "a"), checkpoint={"triggers": ["level-completed"]})
     file.write_text(yaml.safe_dump_all([good, execution("bad", job("a", fake={"exit-code": "3"}))]))
-    code, out, error = cairn.run("run", str(file))
-    assert (code, error) == (1, ""), "one has failed"
+    command, env = cairn.command("run", str(file))
+    told: list[str] = []
+    with subprocess.Popen(command, env=env, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as running:
+        assert running.stdout is not None and running.stderr is not None
+        for line in running.stdout:
+            told.append(line)
+            if "good/a  Running" in line:
+                release(served, "good", "a")
+        error = running.stderr.read()
+    assert (running.returncode, error) == (1, ""), "one has failed"
+    out = "".join(told)
     lines = [line.split("  ", 1)[-1] for line in out.splitlines()]
     assert lines[:2] == [f"dagexecution.cairn.dev/{name} serverside-applied" for name in ("good", "bad")]
     for line in ("good  Running", "good/a  Running, attempt 1", "good/a  Completed in", "good/b  Completed in",
                  "bad/a  Failed: Error", "good  checkpoint good-level-completed", "good  Succeeded in",
                  "bad  Failed in"):  # fmt: skip
-        assert any(line in told for told in lines), (line, out)
+        assert any(line in one for one in lines), (line, out)
     file.write_text(yaml.safe_dump(good))
     assert "good  Succeeded" in cairn.done("run", str(file)), "applied again, nothing runs again"
     assert "serverside-applied (server dry run)\n" in cairn.done("run", str(file), "--dry-run", "--name", "new")
     assert cairn.kube.kubectl("get", "dagx", "new", check=False).returncode != 0
+    file.write_text(yaml.safe_dump(execution("quick", job("a"))))
     assert "again  Succeeded" in cairn.done("run", str(file), "--name", "again")
 
 

@@ -14,7 +14,7 @@ Rules:
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime
 
 from cairn import names
@@ -42,7 +42,7 @@ from cairn.core.manifests import Identity
 from cairn.core.naming import checkpoint_id
 from cairn.core.observed import Refusal
 from cairn.core.times import later
-from cairn.errors import AlreadyExists, ApiError, CannotSave, Conflict, Gone, Rejected, StoreError
+from cairn.errors import AlreadyExists, ApiError, CannotSave, Conflict, Gone, Refused, Rejected, StoreError
 from cairn.ports import Clock, Cluster
 
 logger = logging.getLogger(__name__)
@@ -106,13 +106,13 @@ class Keeper:
         wanted = self._wanted.pop(lane, {})
         try:
             elsewhere = await self._sort_out(lane)
-            for name, (view, pending) in wanted.items():
-                await self._make(view, name, pending)
+            errors = await self._make_all(wanted)
         except ApiError:
             self._wanted[lane] = wanted | self._wanted.get(lane, {})
             raise
+        if errors:
+            self._wanted[lane] = wanted | self._wanted.get(lane, {})
         waits: list[float | None] = [AGAIN] if elsewhere else []
-        errors = []
         for seen in self._checkpoints.lane(lane):
             if seen.uid in elsewhere:
                 continue
@@ -163,6 +163,21 @@ class Keeper:
             self._settled(news)
 
     # --- Making and taking
+
+    async def _make_all(self, wanted: Mapping[str, tuple[ExecutionView, Pending]]) -> list[ApiError]:
+        """Create the objects of decided checkpoints, in order, up to the first that is refused: its error.
+
+        That holds up none that is there: in a namespace that is being deleted nothing can be created any more, and it
+        goes only once its checkpoints are let go.
+        """
+        for name, (view, pending) in wanted.items():
+            try:
+                await self._make(view, name, pending)
+            except Gone:
+                logger.info("checkpoint %s is not made: there is no namespace %s", name, view.key.namespace)
+            except (Refused, Rejected) as error:
+                return [error]
+        return []
 
     async def _make(self, view: ExecutionView, name: str, pending: Pending) -> None:
         """Create the object of a decided checkpoint; a taken name means that it was created before."""

@@ -128,6 +128,32 @@ async def test_a_refused_create_is_shown_and_tried_again() -> None:
     assert "c" not in bench.views.seen(bench.uid).refused
 
 
+async def test_a_refused_create_holds_up_none_that_is_there() -> None:
+    """A namespace that is being deleted takes nothing new, and goes only once its checkpoints are let go."""
+    bench = Bench()
+    await bench.taken("c")
+    bench.cluster.fail("create Checkpoint", *[Refused("it is being terminated", status=403)] * 2)
+    bench.decide("d")
+    bench.decide("e")
+    with pytest.raises(Refused):
+        await deleted(bench, "c")
+    assert bench.names() == []
+    with pytest.raises(Refused):
+        await bench.look()
+    await bench.look()
+    assert bench.names() == ["d", "e"], "in the order in which they were decided"
+    assert bench.cluster.called("create Checkpoint") == ["c", "d", "d", "d", "e"]
+
+
+async def test_what_was_to_be_saved_is_given_up_with_its_namespace() -> None:
+    bench = Bench()
+    bench.cluster.fail("create Checkpoint", Gone("namespaces default not found", status=404))
+    bench.decide("c")
+    await bench.look()
+    await bench.look()
+    assert bench.cluster.called("create Checkpoint") == ["c"], "not for ever"
+
+
 async def test_a_status_that_changed_meanwhile_is_read_again() -> None:
     bench = Bench()
     bench.cluster.fail("write_checkpoint_status", Conflict("modified", status=409))
