@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
@@ -15,7 +16,7 @@ import pytest
 from cluster import Cluster
 from reliability.tenant import Tenant
 from support.checkpoints import Rows
-from support.jobs import job
+from support.jobs import hanging, job
 from support.operator_process import OperatorProcess
 from support.proxies.api import Answer, ApiProxy, Meddler, Upstream
 from support.proxies.lies import Gap, Held, Refusals
@@ -25,6 +26,8 @@ pytestmark = pytest.mark.cluster
 
 KINDS = {"dagexecutions", "checkpoints"}  # Kubernetes Jobs and pods are watched where there are executions
 NAMESPACES = "namespaces"
+
+_serial = itertools.count()
 
 
 @dataclass
@@ -48,15 +51,13 @@ class Pattern:
 
 
 @pytest.fixture
-async def pattern(
-    fake_cluster: Cluster, rows: Rows, tmp_path: Path, request: pytest.FixtureRequest
-) -> AsyncIterator[Pattern]:
+async def pattern(fake_cluster: Cluster, rows: Rows, tmp_path: Path) -> AsyncIterator[Pattern]:
     async with AsyncExitStack() as stack:
         upstream = Upstream(fake_cluster.kubeconfig)
         stack.push_async_callback(upstream.close)
         proxy = await ApiProxy(upstream, tmp_path).start()
         stack.push_async_callback(proxy.stop)
-        prefix = f"pattern-{os.getpid()}-{abs(hash(request.node.name)) % 10_000}"
+        prefix = f"pattern-{os.getpid()}-{next(_serial)}"
         log = tmp_path / "operator.log"
         operator = OperatorProcess(proxy.kubeconfig, log, f"{prefix}-*", DATABASE_URL=rows.url)
         stack.callback(operator.kill)
@@ -167,3 +168,21 @@ async def test_one_without_rights_holds_up_no_other_and_is_served_once_there_are
     assert refusals.told > 0 and not (await bare.get("dagexecutions", "work")).get("status")
     pattern.proxy.meddler = Meddler()
     await bare.condition("work", "Succeeded", timeout=30)
+
+
+async def test_one_in_which_a_checkpoint_may_not_be_made_can_go(pattern: Pattern) -> None:
+    """In its deletion nothing can be created any more; what was decided just before holds up none that is there."""
+    goes = await pattern.tenant("goes").create()
+    await pattern.start()
+    await goes.run("work", job("a"), hanging("b", "a"))
+    await goes.saved("work")
+    forbidden = Answer.refusal(403, "Forbidden")
+    pattern.proxy.meddler = refusals = Refusals(forbidden, 1_000, lambda call: call.point == "POST checkpoints")
+    await goes.finish("work", "b")
+
+    async def refused() -> bool:
+        return refusals.told > 0
+
+    await goes.until(refused, "the next checkpoint is refused")
+    await goes.remove()
+    await goes.until(goes.gone, "the namespace is gone")
